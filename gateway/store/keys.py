@@ -1,0 +1,138 @@
+"""Every Redis key, from one place. A method's docstring says type, TTL, writer and reader.
+
+All keys of partition n carry the same hash tag, so that each script stays in one slot. The tags are chosen such that
+partitions spread evenly over the 16,384 slots of a cluster. The registry lives in one small slot of its own.
+"""
+
+from functools import lru_cache
+
+from redis.crc import key_slot
+
+SLOTS = 16_384
+SUBJECT_BUCKETS = 64
+
+
+@lru_cache(maxsize=1024)
+def partition_tag(number: int, count: int) -> str:
+    """The hash tag of a partition: the first `number.k` whose slot lies in the number-th of `count` equal ranges."""
+    low, high = number * SLOTS // count, (number + 1) * SLOTS // count
+    k = 0
+    while not low <= key_slot(f"{number}.{k}".encode()) < high:
+        k += 1
+    return f"{number}.{k}"
+
+
+class PartitionKeys:
+    """The keys of one partition."""
+
+    def __init__(self, number: int, count: int) -> None:
+        self.number = number
+        self._prefix = f"hl:{{{partition_tag(number, count)}}}:"
+        p = self._prefix
+        self.log = p + "log"
+        """stream, trimmed by retention; writer append.lua; readers dispatcher and API; fields h (header), d (data)"""
+        self.ids = p + "ids"
+        """hash given id -> ms, seq, digest; as long as the event; writer append.lua and trim.lua"""
+        self.claims = p + "claims"
+        """hash given id -> partition, digest, time, for ids whose event lies elsewhere; writer claim.lua, unclaim.lua"""
+        self.unclaim = p + "unclaim"
+        """list of given ids whose claim in another slot can go; writer trim.lua; reader retention"""
+        self.lease = p + "lease"
+        """hash owner, token, beat; no TTL; writer take.lua, beat.lua, release.lua"""
+        self.recorded = p + "recorded"
+        """string stream id up to which every delivery has a record; writer settle.lua"""
+        self.counters = p + "counters"
+        """hash hour:name -> count, the ledger; writer every transition; reader ledger and metrics"""
+        self.fanned = p + "fanned"
+        """stream with the log's ids, field e = packed endpoint numbers; writer settle.lua; reader API, retention"""
+        self.unmatched = p + "unmatched"
+        """stream of the ids of events that matched nobody; writer settle.lua; reader API"""
+        self.open = p + "open"
+        """zset packed delivery key by acceptance, every pending, scheduled and held record; writer settle.lua"""
+        self.dead = p + "dead"
+        """zset packed delivery key by acceptance, the dead letters; writer settle.lua"""
+        self.due = p + "due"
+        """zset packed delivery key by due time (store ms); writer settle.lua; reader the owner"""
+        self.lanes = p + "lanes"
+        """set of endpoint numbers that have a lane; writer settle.lua; reader the owner"""
+        self.work = p + "work"
+        """hash packed delivery key -> order to send it (manual or replay); writer work.lua, settle.lua; reader owner"""
+        self.late = p + "late"
+        """hash stream id -> packed (endpoint, run) of deliveries that `fanned` does not have; writer settle.lua"""
+        self.replayed = p + "replayed"
+        """hash run:name -> count, the progress of replays; writer settle.lua; reader API"""
+        self.outbox = p + "outbox"
+        """hash endpoint:kind -> operational event to publish, with its count; writer settle.lua; reader the owner"""
+        self.timing = p + "timing"
+        """hash histogram bucket -> attempts, and `sum` in microseconds; writer settle.lua; reader metrics"""
+        self.kept = p + "kept"
+        """hash stream id -> header and data of trimmed events with open deliveries; writer trim.lua"""
+        self.trimming = p + "trimming"
+        """hash id, offset: how far the removal of one large event got; writer trim.lua"""
+        self.trimmed = p + "trimmed"
+        """hash hour:name -> what retention removed, for the ledger's recount; writer trim.lua"""
+
+    def flush(self, token: str) -> str:
+        """string with the answers of one flush, TTL 60 s; writer and reader append.lua."""
+        return f"{self._prefix}flush:{token}"
+
+    def type_index(self, event_type: str) -> str:
+        """stream of the ids of events of one type; writer append.lua; reader API."""
+        return f"{self._prefix}type:{event_type}"
+
+    @property
+    def types(self) -> str:
+        """set of event types that have an index; writer append.lua; reader API and replays."""
+        return self._prefix + "types"
+
+    def subject_index(self, bucket: int) -> str:
+        """stream of the ids of events whose subject hashes to the bucket; writer append.lua; reader API."""
+        return f"{self._prefix}subject:{bucket}"
+
+    def records(self, minute: int) -> str:
+        """hash packed delivery key -> record, by minute of acceptance; writer settle.lua."""
+        return f"{self._prefix}rec:{minute}"
+
+    def attempts(self, minute: int) -> str:
+        """hash packed delivery key + attempt number -> attempt; writer settle.lua; reader API."""
+        return f"{self._prefix}att:{minute}"
+
+    def endpoint_index(self, endpoint: int) -> str:
+        """stream of the ids of events delivered to one endpoint, in log order; writer settle.lua; reader API."""
+        return f"{self._prefix}ep:{endpoint}"
+
+    def late_index(self, endpoint: int) -> str:
+        """zset packed delivery key by acceptance, the late deliveries of one endpoint; writer settle.lua."""
+        return f"{self._prefix}late:{endpoint}"
+
+    def lane(self, endpoint: int) -> str:
+        """zset packed delivery key by acceptance, what waits for one endpoint; writer settle.lua; reader the owner."""
+        return f"{self._prefix}lane:{endpoint}"
+
+
+class RegistryKeys:
+    """The keys of the registry's slot."""
+
+    _prefix = "hl:{registry}:"
+    meta = _prefix + "meta"
+    """hash partitions, next endpoint number, next run, cursor key; writer registry scripts; read at start"""
+    subscribers = _prefix + "subscribers"
+    """hash id -> subscriber; writer registry scripts; reader API and dispatcher"""
+    endpoints = _prefix + "endpoints"
+    """hash id -> endpoint with its encrypted secrets; writer registry scripts; reader API and dispatcher"""
+    numbers = _prefix + "numbers"
+    """hash endpoint number -> endpoint id and subscriber, kept after deletion; reader API"""
+    changes = _prefix + "changes"
+    """stream of changes: kind, id; trimmed to the last 10,000; writer registry scripts; readers dispatcher, gateway"""
+    health = _prefix + "health"
+    """hash endpoint number -> health; writer health.lua; reader API"""
+    outbox = _prefix + "outbox"
+    """hash endpoint number:kind -> operational event to publish; writer registry scripts; reader dispatchers"""
+    members = _prefix + "members"
+    """hash dispatcher id -> beat; writer member.lua; readers dispatchers and doctor"""
+    api_keys = _prefix + "api_keys"
+    """hash SHA-256 of the key -> name, scopes; writer api_keys; reader gateway"""
+    replays = _prefix + "replays"
+    """hash replay id -> replay; writer replays; readers API and worker"""
+    replay_order = _prefix + "replay_order"
+    """zset replay id by creation; writer replays; reader API"""
