@@ -4,15 +4,15 @@ redis-py repeats a command by itself when a connection breaks; that is safe sinc
 Timeouts are short so that a hung store becomes an error, which callers turn into 503 or try again later.
 """
 
+from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, RedisError, ResponseError, TimeoutError
 
 CONNECT_SECONDS = 2.0
 REPLY_SECONDS = 5.0
 RETRIES = 2
-UNAVAILABLE: tuple[type[RedisError], ...] = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError)
+UNAVAILABLE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError)
 """Errors that mean: not now; the outcome of a write is unknown."""
 
 
@@ -33,7 +33,7 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, UNAVAILABLE):
         return True
     text = str(error)
-    return isinstance(error, ResponseError) and text.startswith(
+    return isinstance(error, exceptions.ResponseError) and text.startswith(
         ("OOM", "LOADING", "READONLY", "MISCONF", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN")
     )
 

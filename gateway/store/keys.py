@@ -34,7 +34,7 @@ class PartitionKeys:
         self.ids = p + "ids"
         """hash given id -> ms, seq, digest; as long as the event; writer append.lua and trim.lua"""
         self.claims = p + "claims"
-        """hash given id -> partition, digest, time, for ids whose event lies elsewhere; writer claim.lua, unclaim.lua"""
+        """hash given id -> partition, digest, time, for ids whose event is elsewhere; writer claim.lua, unclaim.lua"""
         self.unclaim = p + "unclaim"
         """list of given ids whose claim in another slot can go; writer trim.lua; reader retention"""
         self.lease = p + "lease"
