@@ -1,0 +1,161 @@
+"""The log: one stream per partition, appended by the gateway, read by the partition's owner.
+
+Appending is one script per partition and flush; many partitions share one round trip, and so one fsync. A reply that
+was lost is answered again from the flush key, so that a repetition never writes twice.
+"""
+
+import enum
+import secrets
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+
+from gateway import ids
+from gateway.model import event as events
+from gateway.store import keys, scripts
+
+FLUSH_TTL_MS = 60_000
+MAX_ITEMS = 256
+MAX_BYTES = 512 * 1024
+_ANSWER = struct.Struct(">BQI")
+
+
+class Outcome(enum.IntEnum):
+    """What became of an append; append.lua writes the same numbers."""
+
+    NEW = 0
+    DUPLICATE = 1
+    CONFLICT = 2
+
+
+class Appended(NamedTuple):
+    """One event's outcome and address; in a conflict the address of the other event, None if it lies elsewhere."""
+
+    outcome: Outcome
+    address: ids.Address | None
+
+
+class Claim(NamedTuple):
+    """Who holds a given id: `partition` None when its event lies in the id's own partition."""
+
+    partition: int | None
+    same_digest: bool
+    age_ms: int
+
+
+class Append:
+    """One call of append.lua: events of one partition, at most 256 and 512 KB. Safe to run again as it is."""
+
+    def __init__(self, partition: keys.PartitionKeys, new_events: Sequence[events.NewEvent]) -> None:
+        self.partition = partition.number
+        self.keys = [partition.log, partition.ids, partition.claims, partition.counters, partition.types]
+        self.keys.append(partition.flush(secrets.token_hex(8)))
+        positions: dict[str, int] = {}
+        types: dict[str, None] = {}
+        items: list[scripts.Argument] = []
+        for new in new_events:
+            header = new.header()
+            types[new.type] = None
+            items += (header, new.data, new.id, header[: events.DIGEST_BYTES])
+            items.append(self._position(positions, partition.type_index(new.type)))
+            subject = partition.subject_index(subject_bucket(new.subject)) if new.subject else ""
+            items.append(self._position(positions, subject) if subject else 0)
+        self.args: list[scripts.Argument] = [partition.number, FLUSH_TTL_MS, len(types), *types, *items]
+
+    def _position(self, positions: dict[str, int], key: str) -> int:
+        position = positions.get(key)
+        if position is None:
+            self.keys.append(key)
+            position = positions[key] = len(self.keys)
+        return position
+
+    @property
+    def call(self) -> tuple[scripts.Script, Sequence[str], Sequence[scripts.Argument]]:
+        """What `scripts.run_all` takes."""
+        return scripts.load("append"), self.keys, self.args
+
+    def read(self, answer: bytes) -> list[Appended]:
+        """The outcomes, in the order of the events."""
+        appended = []
+        for code, ms, seq in _ANSWER.iter_unpack(answer):
+            appended.append(Appended(Outcome(code), ids.Address(ms, seq, self.partition) if ms else None))
+        return appended
+
+
+def subject_bucket(subject: str) -> int:
+    """Which of the subject indexes has it."""
+    return zlib.crc32(subject.encode()) % keys.SUBJECT_BUCKETS
+
+
+async def claim(
+    redis: Redis, home: keys.PartitionKeys, new: events.NewEvent, partition: int, *, take_over: bool = False
+) -> Claim:
+    """Claim a given id for the partition of its ordering key; `home` is the partition of the id itself."""
+    args = (new.id, partition, new.digest(), "1" if take_over else "0")
+    holder, same, age = await scripts.load("claim")(redis, [home.claims, home.ids], args)
+    return Claim(None if int(holder) < 0 else int(holder), same in (b"1", "1"), int(age))
+
+
+async def find(redis: Redis, partitions: Sequence[keys.PartitionKeys], event_id: str) -> ids.Address | None:
+    """The address of an event by its id, given or made here; None if no such id is remembered."""
+    address = ids.parse_event_id(event_id)
+    if address is not None:
+        return address if address.partition < len(partitions) else None
+    home = partitions[ids.partition_of(event_id, len(partitions))]
+    held: Any = await redis.hget(home.ids, event_id)
+    claimed: Any = await redis.hget(home.claims, event_id)
+    if held is None and claimed is not None:
+        home = partitions[int.from_bytes(claimed[:2], "big")]
+        held = await redis.hget(home.ids, event_id)
+    if held is None:
+        return None
+    ms, seq = struct.unpack(">QI", held[:12])
+    return ids.Address(ms, seq, home.number)
+
+
+async def read(redis: Redis, partition: keys.PartitionKeys, address: ids.Address) -> events.Event | None:
+    """One event with its data, from the log or from what retention kept; None if it is gone.
+
+    Raises EventUnreadable for a poison entry.
+    """
+    found = await read_many(redis, partition, [address])
+    return found[0]
+
+
+async def read_many(
+    redis: Redis, partition: keys.PartitionKeys, addresses: Iterable[ids.Address]
+) -> list[events.Event | None]:
+    """Events by address in one round trip, then those that only `kept` has."""
+    wanted = list(addresses)
+    pipeline = redis.pipeline(transaction=False)
+    for address in wanted:
+        pipeline.xrange(partition.log, address.stream_id, address.stream_id)
+        pipeline.hget(partition.kept, address.stream_id)
+    answers = await pipeline.execute()
+    return [_event(address, answers[2 * i], answers[2 * i + 1]) for i, address in enumerate(wanted)]
+
+
+def _event(
+    address: ids.Address, entries: list[tuple[bytes, dict[bytes, bytes]]], kept: bytes | None
+) -> events.Event | None:
+    if entries:
+        fields = entries[0][1]
+        return events.unpack(address, fields.get(b"h"), fields.get(b"d"))
+    if kept is None:
+        return None
+    return unpack_kept(address, kept)
+
+
+def unpack_kept(address: ids.Address, kept: bytes) -> events.Event:
+    """An event that retention took out of the log: header length (>I), header, data."""
+    end = 4 + int.from_bytes(kept[:4], "big")
+    return events.unpack(address, kept[4:end], kept[end:])
+
+
+def entry_fields(raw: Any) -> tuple[bytes | None, bytes | None]:
+    """(header, data) of a raw stream entry's flat field list, or of a mapping."""
+    fields = raw if isinstance(raw, dict) else dict(zip(raw[::2], raw[1::2], strict=False))
+    return fields.get(b"h"), fields.get(b"d")

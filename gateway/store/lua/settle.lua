@@ -1,0 +1,214 @@
+#!lua flags=allow-oom
+-- The one writer of delivery records: applies a batch of transitions and moves the recorded mark.
+--
+-- KEYS  1 lease, 2 recorded, 3 counters, 4 fanned, 5 unmatched, 6 open, 7 dead, 8 due, 9 lanes, 10 work, 11 late,
+--       12 replayed, 13 outbox, 14 timing, 15.. record, attempt, lane, late index and endpoint index keys
+-- ARGV  1 token, 2 mark expected, 3 mark after, 4 items, 5 index entries, 6 passed events, 7 timings, then
+--       an item (9): packed key, position of its records, record expected or '', record after, position of its
+--         attempts or '0', attempt, position of its lane, position of its late index or '0', flags, where flags are
+--         w remove the order, s a replay sent it, o allowed without the token, d announce a dead letter
+--       an index entry (2): stream id, positions of endpoint indexes (>I2 each)
+--       a passed event (2): stream id, packed endpoint numbers or '' when nobody matched
+--       a timing (2): histogram field, count
+-- Returns {'K' done, 'T' the token is another's, 'M' the mark is not the expected one;
+--       one digit per item: 1 applied, 2 was applied before, 0 refused because the record is another}
+-- Invariant: a record changes only from the record expected, and with it, in the same script, its state's counter,
+--       its place (open, due, lane, dead) and the mark; a repeated call changes nothing.
+-- A record is state (1), reason (1), attempts (2), status (2), error (1), failures (1), due (8), changed (8), run (4).
+
+local NAMES = {'pending', 'scheduled', 'held', 'delivered', 'dead', 'skipped'}
+local PENDING, HELD, DELIVERED, DEAD = 1, 3, 4, 5
+local owner = redis.call('HGET', KEYS[1], 'token') == ARGV[1]
+local counts, replayed = {}, {}
+
+local function add(totals, name, by)
+  totals[name] = (totals[name] or 0) + by
+end
+
+local function place(record)
+  if record == '' then
+    return 0, 0, false
+  end
+  local state, due = string.byte(record), struct.unpack('>I8', record, 9)
+  return state, due, state == PENDING and due == 0
+end
+
+local function swap(bucket, key, expected, after)
+  if expected == '' and redis.call('HSETNX', bucket, key, after) == 1 then
+    return '1'
+  end
+  local current = redis.call('HGET', bucket, key)
+  if current == after then
+    return '2'
+  end
+  if expected == '' or current ~= expected then
+    return '0'
+  end
+  redis.call('HSET', bucket, key, after)
+  return '1'
+end
+
+local function move(key, ms, before, after, lane)
+  local old, old_due, old_lane = place(before)
+  local new, new_due, new_lane = place(after)
+  local was_open, is_open = old > 0 and old <= HELD, new <= HELD
+  if is_open and not was_open then
+    redis.call('ZADD', KEYS[6], ms, key)
+  elseif was_open and not is_open then
+    redis.call('ZREM', KEYS[6], key)
+  end
+  if new_due > 0 then
+    redis.call('ZADD', KEYS[8], new_due, key)
+  elseif old_due > 0 then
+    redis.call('ZREM', KEYS[8], key)
+  end
+  if new_lane and not old_lane then
+    redis.call('ZADD', lane, ms, key)
+    redis.call('SADD', KEYS[9], struct.unpack('>I4', key, 11))
+  elseif old_lane and not new_lane then
+    redis.call('ZREM', lane, key)
+    if redis.call('EXISTS', lane) == 0 then
+      redis.call('SREM', KEYS[9], struct.unpack('>I4', key, 11))
+    end
+  end
+  if new == DEAD and old ~= DEAD then
+    redis.call('ZADD', KEYS[7], ms, key)
+  elseif old == DEAD and new ~= DEAD then
+    redis.call('ZREM', KEYS[7], key)
+  end
+  return old, new
+end
+
+local function count(hour, old, new, after, attempted)
+  if old == 0 then
+    add(counts, hour .. ':created', 1)
+  end
+  if old ~= new then
+    if old > 0 then
+      add(counts, hour .. ':' .. NAMES[old], -1)
+    end
+    add(counts, hour .. ':' .. NAMES[new], 1)
+  end
+  if attempted then
+    add(counts, hour .. ':attempts', 1)
+    if string.byte(after, 7) ~= 0 then
+      add(counts, hour .. ':failed', 1)
+    end
+  end
+  local run = struct.unpack('>I4', after, 25)
+  if run > 0 and old ~= new and new == DELIVERED then
+    add(replayed, run .. ':delivered', 1)
+  elseif run > 0 and old ~= new and new > DELIVERED then
+    add(replayed, run .. ':failed', 1)
+  end
+  return run
+end
+
+local function file_late(key, ms, index)
+  local id = ms .. '-' .. struct.unpack('>I4', key, 7)
+  local before = redis.call('HGET', KEYS[11], id) or ''
+  redis.call('HSET', KEYS[11], id, before .. string.sub(key, 11, 18))
+  redis.call('ZADD', index, ms, key)
+end
+
+local function announce(key)
+  local field = struct.unpack('>I4', key, 11) .. ':dead'
+  redis.call('HSETNX', KEYS[13], field, key)
+  redis.call('HINCRBY', KEYS[13], field .. ':count', 1)
+end
+
+local function settle(at)
+  local key, before, after, flags = ARGV[at], ARGV[at + 2], ARGV[at + 3], ARGV[at + 8]
+  if not owner and not string.find(flags, 'o', 1, true) then
+    return '0'
+  end
+  local done = swap(KEYS[tonumber(ARGV[at + 1])], key, before, after)
+  if done ~= '1' then
+    return done
+  end
+  local high, low = struct.unpack('>I2I4', key)
+  local ms = string.format('%.0f', high * 4294967296 + low)
+  local hour = string.format('%.0f', math.floor((high * 4294967296 + low) / 3600000))
+  local attempted = ARGV[at + 4] ~= '0'
+  if attempted then
+    redis.call('HSET', KEYS[tonumber(ARGV[at + 4])], key .. string.sub(after, 3, 4), ARGV[at + 5])
+  end
+  local old, new = move(key, ms, before, after, KEYS[tonumber(ARGV[at + 6])])
+  local run = count(hour, old, new, after, attempted)
+  if before == '' and ARGV[at + 7] ~= '0' then
+    file_late(key, ms, KEYS[tonumber(ARGV[at + 7])])
+  end
+  if flags ~= '' then
+    if string.find(flags, 'w', 1, true) then
+      redis.call('HDEL', KEYS[10], key)
+    end
+    if string.find(flags, 's', 1, true) then
+      add(replayed, run .. ':sent', 1)
+    end
+    if string.find(flags, 'd', 1, true) then
+      announce(key)
+    end
+  end
+  return '1'
+end
+
+local function index(at)
+  local positions = ARGV[at + 1]
+  for p = 1, #positions, 2 do
+    -- refused when this event, or a later one, is in the index already: a repetition
+    redis.pcall('XADD', KEYS[struct.unpack('>I2', positions, p)], ARGV[at], '', '')
+  end
+end
+
+local function pass(at)
+  local added = redis.pcall('XADD', KEYS[4], ARGV[at], 'e', ARGV[at + 1])
+  if type(added) == 'table' and added.err then
+    return
+  end
+  local hour = math.floor(tonumber(string.match(ARGV[at], '^%d+')) / 3600000)
+  add(counts, hour .. ':unread', -1)
+  if ARGV[at + 1] == '' then
+    redis.call('XADD', KEYS[5], ARGV[at], '', '')
+    add(counts, hour .. ':unmatched', 1)
+  else
+    add(counts, hour .. ':fanned', 1)
+  end
+end
+
+local items, entries, passed, timings = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local code, done, at = 'K', {}, 8
+for _ = 1, items do
+  done[#done + 1] = settle(at)
+  at = at + 9
+end
+if owner then
+  local mark = redis.call('GET', KEYS[2])
+  if mark == ARGV[2] then
+    for _ = 1, entries do
+      index(at)
+      at = at + 2
+    end
+    for _ = 1, passed do
+      pass(at)
+      at = at + 2
+    end
+    for _ = 1, timings do
+      redis.call('HINCRBY', KEYS[14], ARGV[at], ARGV[at + 1])
+      at = at + 2
+    end
+    if ARGV[3] ~= ARGV[2] then
+      redis.call('SET', KEYS[2], ARGV[3])
+    end
+  elseif mark ~= ARGV[3] then
+    code = 'M'
+  end
+else
+  code = 'T'
+end
+for name, by in pairs(counts) do
+  redis.call('HINCRBY', KEYS[3], name, by)
+end
+for name, by in pairs(replayed) do
+  redis.call('HINCRBY', KEYS[12], name, by)
+end
+return {code, table.concat(done)}
