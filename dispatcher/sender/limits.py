@@ -1,0 +1,27 @@
+"""Bytes, seconds and counts of the sender."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The defaults are those of the delivery contract.
+
+    `head_bytes` counts the whole response up to the end of its final head, interim responses included.
+    `success_body_bytes` and `failure_body_bytes` are kept of a body; up to `drain_bytes` more are read and
+    dropped so that the connection can be used again. `sockets` is the most that are open or being opened at
+    a time, idle ones included. `keep_alive_margin_seconds` is taken off what a server announces in
+    `Keep-Alive: timeout=`; a connection idle for `peek_after_seconds` is looked at before it is used again.
+    """
+
+    connect_seconds: float = 5.0
+    idle_seconds: float = 30.0
+    keep_alive_margin_seconds: float = 1.0
+    peek_after_seconds: float = 0.5
+    tick_seconds: float = 0.05
+    idle_per_destination: int = 256
+    sockets: int = 4_096
+    head_bytes: int = 65_536
+    success_body_bytes: int = 256
+    failure_body_bytes: int = 4_096
+    drain_bytes: int = 65_536
