@@ -1,0 +1,47 @@
+"""Serves an example's receiver with granian until Ctrl-C or SIGTERM, and says in one line why it cannot."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from receivers.receiver import Receiver
+
+
+class CannotStart(Exception):
+    """One line for the person: what is in the way, and the way out."""
+
+
+def free_port(host: str, port: int) -> int:
+    """`port`, or any free one for 0. Raises CannotStart when it is taken.
+
+    The server binds with SO_REUSEPORT and would silently share the port with another one of its kind.
+    """
+    try:
+        with socket.create_server((host, port)) as probe:
+            return int(probe.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else str(error)
+        raise CannotStart(f"cannot listen on {host}:{port} ({reason}); give another --port") from None
+
+
+async def serve(receiver: Receiver, host: str, port: int, listening: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `listening` is called when the port is about to open."""
+    try:
+        from granian.constants import Interfaces
+        from granian.server.embed import Server
+    except ImportError:
+        raise CannotStart("it is served by granian: pip install 'hookline[server]'") from None
+    server = Server(receiver, host, port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    listening()
+    await server.serve()
+
+
+def leave(status: int) -> None:
+    """End the process at once: granian's threads may outlive the interpreter's end and then panic."""
+    os._exit(status)
