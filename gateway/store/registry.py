@@ -124,10 +124,15 @@ class Registry(RegistryReader):
         return bool(answer == b"created")
 
     async def delete_subscriber(self, subscriber_id: str) -> bool:
-        """Remove it and its endpoints; False when there was none when this was called."""
+        """Remove it and its endpoints; False when there was none when this was called.
+
+        One script up to 256 endpoints. More go in pieces, the subscriber with the last: after an error ask again.
+        """
         if not await self._redis.hexists(RegistryKeys.subscribers, subscriber_id):
             return False
-        await scripts.load("registry_delete_subscriber")(self._redis, _DELETE_KEYS, (subscriber_id,))
+        script = scripts.load("registry_delete_subscriber")
+        while await script(self._redis, _DELETE_KEYS, (subscriber_id,)):
+            pass
         return True
 
     async def delete_endpoint(self, endpoint_id: str) -> bool:
