@@ -14,12 +14,11 @@ Sources: Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, `webhook-sign
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from importlib.metadata import version
 
 import msgspec
 
+from gateway import rfc3339
 from gateway.ids import DeliveryKey
 from gateway.model.event import Event
 
@@ -31,17 +30,9 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 _text = msgspec.json.Encoder().encode
 
 
-@lru_cache(maxsize=256)
-def _to_the_second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
 def timestamp(event: Event) -> str:
     """When it happened: the event's time as given, else its acceptance as RFC 3339 with milliseconds and `Z`."""
-    if event.time:
-        return event.time
-    seconds, milliseconds = divmod(event.address.ms, 1_000)
-    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+    return event.time or rfc3339.format_ms(event.address.ms)
 
 
 def body(event: Event) -> bytes:
