@@ -22,24 +22,26 @@ from typing import Any
 import uvloop
 
 from tests.support.pacer import Pacer
-from tests.support.samples import MARK, percentiles
+from tests.support.samples import DIGITS, MARK, percentiles
 from tests.support.wire import Wire, WirePool
 
 _REFUSED_PAUSE = 0.05
+_SUBJECTS = 1_000
+_AFTER = b'","pad":"'
 _GOOD = frozenset({200, 202})
 
 
 class Requests:
-    """Prebuilt requests; only the instants inside differ. `size` is the payload's bytes."""
+    """Prebuilt requests; only subject and instant inside differ. `size` is the payload's bytes."""
 
     def __init__(self, port: int, key: str, event_type: str, size: int, batch: int) -> None:
-        before = b'{"type":"%b","data":{%b' % (event_type.encode(), MARK)
-        after = b'","pad":"'
-        pad = size - len(b"{" + MARK) - 20 - len(after) - len(b'"}')
-        self._before = before
-        self._after = after + b"x" * max(pad, 0) + b'"}}'
+        pad = size - len(b"{" + MARK) - DIGITS - len(_AFTER) - len(b'"}')
+        before = b'{"type":"%b","subject":"' % event_type.encode()
+        self._event = before + b's-%06d","data":{' + MARK + b"%020d" + _AFTER + b"x" * max(pad, 0) + b'"}}'
         self._batch = batch
-        length = len(self._before) + 20 + len(self._after)
+        self._made = 0
+        self._run = secrets.token_hex(4).encode()
+        length = len(self._event % (0, 0))
         if batch:
             length = batch * (length + 1) + 1
         path = b"/v1/events/batch" if batch else b"/v1/events"
@@ -47,8 +49,6 @@ class Requests:
             b"POST %b HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nauthorization: Bearer %b\r\n"
             b"content-type: application/json\r\ncontent-length: %d\r\n" % (path, port, key.encode(), length)
         )
-        self._run = secrets.token_hex(4).encode()
-        self._made = 0
 
     @property
     def events(self) -> int:
@@ -57,11 +57,11 @@ class Requests:
 
     def make(self, instant_ns: int) -> bytes:
         """The bytes of one request."""
-        event = b"%b%020d%b" % (self._before, instant_ns, self._after)
-        if not self._batch:
-            return b"%b\r\n%b" % (self._head, event)
         self._made += 1
-        events = b",".join([event] * self._batch)
+        subject = self._made % _SUBJECTS
+        if not self._batch:
+            return b"%b\r\n%b" % (self._head, self._event % (subject, instant_ns))
+        events = b",".join([self._event % ((subject + i) % _SUBJECTS, instant_ns) for i in range(self._batch)])
         return b"%bidempotency-key: %b-%d\r\n\r\n[%b]" % (self._head, self._run, self._made, events)
 
     def accepted(self, status: int, body: bytes) -> int:
