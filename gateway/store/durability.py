@@ -112,7 +112,7 @@ def judge(info: Mapping[str, Any], settings: Mapping[str, str]) -> list[Risk]:
     hidden = [wanted.setting for wanted in _WANTED if wanted.setting not in known]
     hidden += [] if "maxmemory" in known else ["maxmemory"]
     if hidden:
-        text = f"the store hides {', '.join(hidden)}: ask its provider for {_values(hidden)}, {ACCEPT}"
+        text = f"the store hides {', '.join(hidden)}: ask its provider for {_values(hidden)}"
         risks.append(Risk("unknown", text))
     return risks
 

@@ -55,7 +55,7 @@ class Place(NamedTuple):
     """Where a secret belongs: the endpoint's id, and which of its secrets it is."""
 
     endpoint: str
-    secret: str
+    secret: str = SIGNING
 
 
 class _Sealed:
@@ -121,16 +121,14 @@ class Vault:
             f"it with the backup and give it to every process: {MAKE_KEY}"
         )
 
-    def seal(self, plaintext: bytes, endpoint_id: str, secret_id: str = SIGNING) -> bytes:
-        """Encrypt under a data key of its own, for this secret of this endpoint."""
-        place = Place(endpoint_id, secret_id)
+    def seal(self, plaintext: bytes, place: Place) -> bytes:
+        """Encrypt under a data key of its own; it opens with the same place only."""
         data_key, nonce = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
         ciphertext = AESGCM(data_key).encrypt(nonce, plaintext, _associated(b"secret", place))
         return self._head(data_key, place) + nonce + ciphertext
 
-    def open(self, sealed: bytes, endpoint_id: str, secret_id: str = SIGNING) -> bytes:
+    def open(self, sealed: bytes, place: Place) -> bytes:
         """The plaintext. Raises VaultError for another place, a changed byte or an unknown key."""
-        place = Place(endpoint_id, secret_id)
         parts = self._parts(sealed)
         data_key = self._unwrap(parts, place)
         nonce, ciphertext = parts.content[:_NONCE_BYTES], parts.content[_NONCE_BYTES:]
@@ -143,9 +141,8 @@ class Vault:
         """Whether it is wrapped by another key than the current one. Raises VaultError for what is not sealed."""
         return self._parts(sealed).key_id != self.current
 
-    def rewrap(self, sealed: bytes, endpoint_id: str, secret_id: str = SIGNING) -> bytes:
+    def rewrap(self, sealed: bytes, place: Place) -> bytes:
         """The same secret, wrapped by the current key. Raises VaultError for another place or an unknown key."""
-        place = Place(endpoint_id, secret_id)
         parts = self._parts(sealed)
         return self._head(self._unwrap(parts, place), place) + parts.content
 

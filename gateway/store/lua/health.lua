@@ -47,7 +47,7 @@ local function merge(health, at)
       health.failures, health.since = 0, 0
     end
   end
-  if failures > 0 and failure > health.success then
+  if failures > 0 and failure >= health.success then
     local since = math.max(first, health.success)
     health.failures = health.failures + failures
     health.since = health.since > 0 and math.min(health.since, since) or since
