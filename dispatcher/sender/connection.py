@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol, cast
 
+from dispatcher.sender import tls
 from dispatcher.sender.deadlines import Deadlines
 from dispatcher.sender.limits import Limits
 from dispatcher.sender.response import Response
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
         if self._done is None:
             return
         if isinstance(exc, ssl.SSLError):
-            self.fail("tls", str(exc.reason or exc))
+            self.fail("tls", tls.describe(exc))
         else:
             self.fail("reset", f"the connection broke {self._progress()}: {exc or 'closed'}")
 

@@ -17,7 +17,7 @@ class Limits:
     connect_seconds: float = 5.0
     idle_seconds: float = 30.0
     keep_alive_margin_seconds: float = 1.0
-    peek_after_seconds: float = 0.5
+    peek_after_seconds: float = 0.01
     tick_seconds: float = 0.05
     idle_per_destination: int = 256
     sockets: int = 4_096

@@ -25,4 +25,5 @@ def describe(error: ssl.SSLError) -> str:
     """One line for a person, without OpenSSL's file and line."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate was not accepted: {error.verify_message}"
-    return f"the TLS handshake failed: {error.reason or error}"
+    # Errors that the event loop makes itself have no reason.
+    return f"TLS failed: {getattr(error, 'reason', None) or error.args[-1]}"
