@@ -29,15 +29,25 @@ class Answer(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Call:
-    """`path` holds the path parameters, `query` the query, `headers` the request's by lower-case name."""
+    """`path` holds the path parameters, `query` the query, `headers` the request's by lower-case name.
 
-    services: Services
+    `opened` is None as long as the store has not answered since the start.
+    """
+
+    opened: Services | None
     key: ApiKey
     request_id: str
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[bytes, bytes]
     receive: Receive
+
+    @property
+    def services(self) -> Services:
+        """The services; a call of an operation with a scope always has them. Raises Problem `store_unavailable`."""
+        if self.opened is None:
+            raise Problem("store_unavailable", "the gateway has not reached the store yet")
+        return self.opened
 
     async def body(self, media_types: tuple[str, ...] = _JSON_TYPES) -> bytes:
         """The raw body, at most 256 KB.
