@@ -175,6 +175,7 @@ class Run:
             "events": self.events,
             "refused": sum(self.statuses.values()) * self._requests.events - self.events,
             "statuses": {str(status): n for status, n in sorted(self.statuses.items())},
+            "begun_ns": self._begun_ns,
             "seconds": round(seconds, 4),
             "rate": round(self.events / seconds, 1) if seconds > 0 else 0.0,
             "latency_ms": percentiles(self.latencies),

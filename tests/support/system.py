@@ -181,6 +181,19 @@ class System:
         with redis.Redis.from_url(self.store.url, decode_responses=True) as client:
             return [client.hget(self.keys(number).lease, "owner") or "" for number in range(self.partitions)]
 
+    def drained(self) -> bool:
+        """Whether every event is recorded and no delivery is open."""
+        with redis.Redis.from_url(self.store.url, decode_responses=True) as client:
+            for names in map(self.keys, range(self.partitions)):
+                newest = client.xrevrange(names.log, count=1)
+                if client.zcard(names.open) or (newest and client.get(names.recorded) != newest[0][0]):
+                    return False
+        return True
+
+    def wait_drained(self, seconds: float) -> None:
+        """Wait until it is."""
+        wait_until(self.drained, seconds, "every delivery in a terminal state")
+
     def keys(self, number: int) -> PartitionKeys:
         """The keys of a partition."""
         return PartitionKeys(number, self.partitions)

@@ -1,0 +1,173 @@
+"""The measurements, one function per row of the table; each has a fresh system and a bounded time."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from tests.bench.figures import Figure
+from tests.bench.rig import PAYLOAD_BYTES, Rig, spent
+
+NULL_APP = ("tests.bench.null_app",)
+_DRAIN_SECONDS = 60.0
+
+
+@dataclasses.dataclass(slots=True)
+class Bench:
+    """How long to measure, and what was found so far."""
+
+    quick: bool = False
+    partitions: int = 4
+    maximum: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of load in one measurement."""
+        return 2.5 if self.quick else 8.0
+
+    @property
+    def backlog(self) -> int:
+        """Events to drain."""
+        return 10_000 if self.quick else 50_000
+
+
+def ingest(bench: Bench) -> list[Figure]:
+    """Events per second into the log, and into the same route without a store."""
+    rates: dict[str, dict[str, Any]] = {}
+    cpu: dict[str, float] = {}
+    for name, modules in (("store", None), ("nothing", {"gateway": NULL_APP})):
+        with Rig(dispatchers=0, partitions=bench.partitions, modules=modules) as rig:
+            rig.warm_up()
+            before = rig.cpu()
+            rates[name] = rig.load(seconds=bench.seconds / 2)
+            if name == "store":
+                cpu = spent(before, rig.cpu(), rates[name]["events"] / 1_000)
+    stored, nothing = rates["store"], rates["nothing"]
+    facts = {**_acknowledged(stored), "cpu_s_per_1000": _without(cpu, "dispatcher", "sink")}
+    return [
+        Figure("ingest, 64 connections, 1 KB, closed loop", stored["rate"], "events/s", "", facts),
+        Figure("the same route without storage", nothing["rate"], "events/s", "", _acknowledged(nothing)),
+        Figure("ingest, ratio to no storage", stored["rate"] / nothing["rate"], "", ">= 0.8"),
+    ]
+
+
+def end_to_end(bench: Bench) -> list[Figure]:
+    """1 event to 1 endpoint as fast as it goes, closed loop; CPU by process."""
+    with Rig(dispatchers=1, partitions=bench.partitions) as rig:
+        rig.warm_up()
+        before = rig.cpu()
+        result = rig.load(seconds=bench.seconds)
+        stats = rig.sink.wait_received(result["events"], _DRAIN_SECONDS)
+        cpu = spent(before, rig.cpu(), result["events"] / 1_000)
+    bench.maximum = rate = result["events"] / ((stats["last_ns"] - result["begun_ns"]) / 1e9)
+    cpu["generator"] = round(result["cpu_us_per_event"] / 1_000, 4)
+    facts = {"accepted_rate": result["rate"], "e2e_ms": stats["latency_ms"], **_acknowledged(result)}
+    return [
+        Figure("end to end 1 -> 1, closed loop", rate, "events/s", ">= 5000", facts),
+        *(Figure(f"CPU per 1,000 deliveries: {name}", value, "s") for name, value in cpu.items()),
+    ]
+
+
+def end_to_end_open(bench: Bench) -> list[Figure]:
+    """1 event to 1 endpoint at the goal's rate, or nine tenths of the maximum when that is less."""
+    rate = min(5_000.0, round(0.9 * _maximum(bench)))
+    result, stats = _at_rate(bench, rate, bench.seconds)
+    delivered = result["events"] / ((stats["last_ns"] - result["begun_ns"]) / 1e9)
+    facts = {"offered": rate, "refused": result["refused"], "e2e_ms": stats["latency_ms"]}
+    return [Figure("end to end 1 -> 1, open loop", delivered, "events/s", ">= 5000", facts)]
+
+
+def latency(bench: Bench) -> list[Figure]:
+    """From the intended instant of publishing to the request at the receiver, at 10/s and at half of the maximum."""
+    figures = []
+    half = round(_maximum(bench) / 2)
+    for name, rate, goals in (
+        ("10 events/s", 10.0, ("<= 3", "<= 10")),
+        (f"half of maximum ({half}/s)", half, ("", "")),
+    ):
+        result, stats = _at_rate(bench, rate, bench.seconds)
+        facts = {"generator_late_ms": result["lateness_ms"], **_acknowledged(result)}
+        for mark, goal in zip(("p50", "p99"), goals, strict=True):
+            figures.append(Figure(f"end to end at {name}, {mark}", stats["latency_ms"][mark], "ms", goal, facts))
+            facts = {}
+    return figures
+
+
+def drain(bench: Bench) -> list[Figure]:
+    """A backlog delivered by one dispatcher, and by two."""
+    figures = []
+    for dispatchers, goal in ((1, ">= 8000"), (2, "")):
+        with Rig(dispatchers=dispatchers, partitions=bench.partitions) as rig:
+            rig.warm_up(0.5)
+            for name in rig.system.dispatchers:
+                rig.system.pause(name)
+            result = rig.load(count=bench.backlog, batch=500, connections=4)
+            before = rig.cpu()
+            for name in rig.system.dispatchers:
+                rig.system.resume(name)
+            stats = rig.sink.wait_received(result["events"], _DRAIN_SECONDS)
+            cpu = spent(before, rig.cpu(), result["events"] / 1_000)
+        facts = {"events": result["events"], "loaded_per_s": result["rate"], "cpu_s_per_1000": _without(cpu, "gateway")}
+        text = f"drain of {bench.backlog:,} by {dispatchers} dispatcher{'s' * (dispatchers > 1)}"
+        figures.append(Figure(text, result["events"] / stats["seconds"], "deliveries/s", goal, facts))
+    return figures
+
+
+def fan_out(bench: Bench) -> list[Figure]:
+    """1 event to 10 endpoints as fast as it goes."""
+    with Rig(dispatchers=1, endpoints=10, partitions=bench.partitions) as rig:
+        rig.warm_up(0.3)
+        before = rig.cpu()
+        result = rig.load(seconds=bench.seconds / 2)
+        deliveries = result["events"] * rig.endpoints
+        stats = rig.sink.wait_received(deliveries, _DRAIN_SECONDS)
+        cpu = spent(before, rig.cpu(), deliveries / 1_000)
+    rate = deliveries / ((stats["last_ns"] - result["begun_ns"]) / 1e9)
+    facts = {"accepted_rate": result["rate"], "cpu_s_per_1000": cpu}
+    return [Figure("fan-out 1 -> 10", rate, "deliveries/s", ">= 10000", facts)]
+
+
+def memory(bench: Bench) -> list[Figure]:
+    """What an event with one delivery and its attempt costs in the store over its payload."""
+    count = 5_000 if bench.quick else 20_000
+    with Rig(dispatchers=1, partitions=bench.partitions) as rig:
+        rig.warm_up(0.5)
+        before = rig.used_memory()
+        result = rig.load(count=count)
+        rig.sink.wait_received(result["events"], _DRAIN_SECONDS)
+        rig.system.wait_drained(_DRAIN_SECONDS)
+        grown = rig.used_memory() - before
+    each = grown / result["events"] - PAYLOAD_BYTES
+    return [Figure("store bytes per event over its payload", each, "B", "<= 500", {"events": result["events"]})]
+
+
+MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "ingest": ingest,
+    "end_to_end": end_to_end,
+    "open": end_to_end_open,
+    "drain": drain,
+    "fan_out": fan_out,
+    "latency": latency,
+    "memory": memory,
+}
+
+
+def _at_rate(bench: Bench, rate: float, seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    with Rig(dispatchers=1, partitions=bench.partitions) as rig:
+        rig.warm_up(0.5)
+        result = rig.load(seconds=seconds, rate=rate, connections=128)
+        return result, rig.sink.wait_received(result["events"], _DRAIN_SECONDS)
+
+
+def _maximum(bench: Bench) -> float:
+    if bench.maximum is None:
+        end_to_end(bench)
+    return bench.maximum or 0.0
+
+
+def _acknowledged(result: dict[str, Any]) -> dict[str, Any]:
+    ms = result["latency_ms"]
+    return {"ack_p50_ms": ms["p50"], "ack_p99_ms": ms["p99"], "refused": result["refused"]}
+
+
+def _without(cpu: dict[str, float], *names: str) -> dict[str, float]:
+    return {name: value for name, value in cpu.items() if name not in names}

@@ -1,0 +1,105 @@
+"""What a measurement runs on: a fresh system with its own store, a counting sink, and the load generator."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from tests.support.process import Process, cpu_seconds
+from tests.support.sink_process import SinkProcess
+from tests.support.system import System
+from tests.support.valkey import ValkeyServer
+
+CONNECTIONS = 64
+PAYLOAD_BYTES = 1_024
+_STORE = {"maxmemory": "4gb", "stream-node-max-bytes": "16384"}
+_LOAD_SECONDS = 120.0
+
+
+class Rig:
+    """Enter it to have everything running; `endpoints` are paths of the sink that each get every event."""
+
+    def __init__(
+        self,
+        *,
+        dispatchers: int,
+        endpoints: int = 1,
+        partitions: int = 4,
+        modules: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="hookline-bench-"))
+        self.endpoints = endpoints
+        self.system = System(
+            self.directory,
+            store=ValkeyServer(_STORE),
+            dispatchers=dispatchers,
+            partitions=partitions,
+            modules=modules,
+        )
+        self.sink = SinkProcess(self.directory, ledger=False)
+        self._stack = contextlib.ExitStack()
+        self._loads = 0
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            stack.enter_context(self.sink)
+            stack.enter_context(self.system)
+            if self.system.dispatchers:
+                self.system.api.create_subscriber(
+                    "bench", *({"url": self.sink.url(f"e{number}")} for number in range(self.endpoints))
+                )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def load(self, **options: float | str) -> dict[str, Any]:
+        """Run the generator to its end; `options` are its arguments. The result, see `tests.support.loadgen`."""
+        process = self.start_load(**options)
+        process.finish(_LOAD_SECONDS)
+        return process.first_json()
+
+    def start_load(self, **options: float | str) -> Process:
+        """Start the generator; its first JSON line is the result."""
+        settings = {"connections": CONNECTIONS, "size": PAYLOAD_BYTES, **options}
+        arguments = ["tests.support.loadgen", "--port", str(self.system.port), "--key", self.system.key]
+        for name, value in settings.items():
+            arguments += [f"--{name}", str(value)]
+        self._loads += 1
+        process = Process(f"load-{self._loads}", arguments, self.directory)
+        process.start()
+        self._stack.callback(process.kill9)
+        return process
+
+    def warm_up(self, seconds: float = 1.0) -> None:
+        """A little load, then everything delivered and counted from zero."""
+        result = self.load(seconds=seconds)
+        if self.system.dispatchers:
+            self.sink.wait_received(result["events"] * self.endpoints, 60)
+        self.sink.reset()
+
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds so far, by process; several dispatchers together."""
+        spent = {"gateway": 0.0, "dispatcher": 0.0, "store": cpu_seconds(self.system.store.pid)}
+        for name, part in self.system.parts.items():
+            spent[name.partition("-")[0]] += part.cpu_seconds()
+        return {**spent, "sink": self.sink.process.cpu_seconds()}
+
+    def used_memory(self) -> int:
+        """INFO memory, used_memory: bytes."""
+        with redis.Redis.from_url(self.system.store.url) as client:
+            return int(client.info("memory")["used_memory"])
+
+
+def spent(before: Mapping[str, float], after: Mapping[str, float], units: float) -> dict[str, float]:
+    """CPU seconds between two readings, divided by `units`."""
+    return {name: round((after[name] - before[name]) / units, 4) for name in after}
