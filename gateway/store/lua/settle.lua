@@ -113,7 +113,7 @@ end
 
 local function announce(key)
   local field = struct.unpack('>I4', key, 11) .. ':dead'
-  redis.call('HSETNX', KEYS[13], field, key)
+  redis.call('HSET', KEYS[13], field, key)
   redis.call('HINCRBY', KEYS[13], field .. ':count', 1)
 end
 

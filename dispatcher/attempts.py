@@ -1,0 +1,164 @@
+"""Attempts: from a delivery whose turn it is to the transition that its outcome asks for.
+
+Effects in other slots come first: an endpoint that said 410 is disabled before its delivery is settled, so that a crash
+between the two repeats the attempt instead of forgetting to disable.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol
+
+from dispatcher import outcome, request
+from dispatcher.delivery import Delivery
+from dispatcher.health import HealthNotes
+from dispatcher.lanes import Lanes
+from dispatcher.registry_view import RegistryView, RouteRefused
+from dispatcher.sender import Failed, Result, Sender
+from gateway import wire
+from gateway.clock import Clock, Random
+from gateway.model.delivery import Attempt, Reason, State, pack_attempt
+from gateway.model.event import Event
+from gateway.settings import Settings
+
+HISTOGRAM_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 15_000)
+HEAD_KEPT = 2_048
+log = logging.getLogger("dispatcher.attempts")
+
+Disable = Callable[[Delivery, Result], Awaitable[None]]
+
+
+class StoreTime(Protocol):
+    """The store's clock as sampled once, moved on by our monotonic one."""
+
+    def now_ms(self) -> int:
+        """Store milliseconds."""
+        ...
+
+
+class Attempts:
+    """Starts attempts and takes their results."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, random: Random, time: StoreTime, view: RegistryView,
+        sender: Sender, notes: HealthNotes, disable: Disable,
+    ) -> None:  # fmt: skip
+        self._settings, self._clock, self._random, self._time = settings, clock, random, time
+        self._view, self._sender, self._notes, self._disable = view, sender, notes, disable
+        self.lanes = Lanes(clock, self.start, settings.max_in_flight)
+        self.running = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._body: tuple[Event, bytes] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, delivery: Delivery) -> None:
+        """Make one attempt; the result comes back to `_done`."""
+        self.running += 1
+        self.idle.clear()
+        try:
+            route = self._view.route(delivery.endpoint)
+        except RouteRefused as refused:
+            self._refuse(delivery, str(refused))
+            return
+        delivery.started_ms = self._clock.wall_ms()
+        made = request.build(
+            route, delivery.event, delivery.key, delivery.attempt, delivery.started_ms, self.body(delivery.event)
+        )
+        done = partial(self._done, delivery, route, made.signature)
+        self._sender.send(route.destination, made.pieces, self._settings.deadline_seconds, done)
+
+    def body(self, event: Event) -> bytes:
+        """The body of an event, made once for its many endpoints."""
+        if self._body is None or self._body[0] is not event:
+            self._body = (event, wire.body(event))
+        return self._body[1]
+
+    def _refuse(self, delivery: Delivery, why: str) -> None:
+        off = self._view.off_reason(delivery.endpoint)
+        if off is None:
+            log.warning("endpoint.refused", extra={"delivery": delivery.key.delivery_id, "why": why})
+            result = Failed("address_blocked", why, "", 0.0)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._done, delivery, None, b"", result)
+            return
+        self._free(delivery)
+        if not delivery.partition.lost:
+            delivery.partition.skip(delivery, off, self._time.now_ms())
+
+    def _free(self, delivery: Delivery) -> None:
+        self.running -= 1
+        if self.running == 0:
+            self.idle.set()
+        self.lanes.finished(delivery)
+
+    def _done(self, delivery: Delivery, route: request.Route | None, signature: bytes, result: Result) -> None:
+        self._free(delivery)
+        if delivery.partition.lost:
+            return
+        before = delivery.record
+        endpoint = route.endpoint if route else self._view.endpoint(delivery.endpoint)
+        schedule = (endpoint.retry_schedule if endpoint else None) or self._settings.retry_schedule
+        now = outcome.Moment(self._time.now_ms(), self._clock.wall_ms())
+        order = delivery.order
+        verdict = outcome.judge(
+            before, result, order.kind if order else None, delivery.run,
+            outcome.Policy(schedule, self._view.off_reason(delivery.endpoint)), now, self._random,
+        )  # fmt: skip
+        self._measure(delivery, result)
+        self._notes.note(delivery, result, verdict.success, now.store_ms)
+        attempt = self._describe(delivery, route, signature, result)
+        settle = partial(self._settle, delivery, verdict, attempt)
+        if verdict.gone:
+            self._later(self._gone(delivery, result, settle))
+        else:
+            settle()
+
+    def _settle(self, delivery: Delivery, verdict: outcome.Verdict, attempt: bytes) -> None:
+        if delivery.partition.lost:
+            return
+        died = verdict.after.state is State.DEAD and (
+            delivery.record is None or delivery.record.state is not State.DEAD
+        )
+        announce = died and not delivery.event.type.startswith("hookline.")
+        delivery.partition.transition(delivery, verdict.after, attempt, announce=announce)
+
+    async def _gone(self, delivery: Delivery, result: Result, settle: Callable[[], None]) -> None:
+        await self._disable(delivery, result)
+        settle()
+
+    def _later(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _measure(self, delivery: Delivery, result: Result) -> None:
+        timings = delivery.partition.timings
+        bound = next((str(b) for b in HISTOGRAM_MS if result.duration_ms <= b), "+Inf")
+        timings[bound] += 1
+        timings["count"] += 1
+        timings["sum"] += int(result.duration_ms * 1_000)
+
+    def _describe(self, delivery: Delivery, route: request.Route | None, signature: bytes, result: Result) -> bytes:
+        trigger = int(delivery.trigger)
+        error = int(outcome.error_of(result))
+        url = route.endpoint.url if route else ""
+        shown = route.shown_headers if route else {}
+        duration = round(result.duration_ms)
+        if isinstance(result, Failed):
+            detail = result.detail[:256]
+            return pack_attempt(
+                Attempt(trigger, delivery.started_ms, duration, error, result.remote_address, url, signature, shown,
+                        0, b"", b"", body_truncated=False, detail=detail)
+            )  # fmt: skip
+        head = b"\r\n".join(b"%b: %b" % pair for pair in result.headers)[:HEAD_KEPT]
+        return pack_attempt(
+            Attempt(trigger, delivery.started_ms, duration, error, result.remote_address, url, signature, shown,
+                    result.status, head, result.body, result.body_truncated)
+        )  # fmt: skip
+
+    def skip_waiting(self, number: int, reason: Reason) -> None:
+        """An endpoint was switched off: nothing that waits for it will be attempted."""
+        for delivery in self.lanes.take_waiting(number, orders=True):
+            delivery.partition.skip(delivery, reason, self._time.now_ms())

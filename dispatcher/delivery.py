@@ -1,0 +1,61 @@
+"""A delivery in the dispatcher's hands, from the read or the load until its outcome is settled."""
+
+from typing import TYPE_CHECKING
+
+from gateway.ids import DeliveryKey
+from gateway.model.delivery import Record, Trigger
+from gateway.model.event import Event
+from gateway.store.work import Order
+
+if TYPE_CHECKING:
+    from dispatcher.partition import Partition
+
+
+class Progress:
+    """An event between its read and the recorded mark: how many of its deliveries have no record yet."""
+
+    __slots__ = ("bytes", "endpoints", "event", "remaining")
+
+    def __init__(self, event: Event, endpoints: list[int], remaining: int) -> None:
+        self.event, self.endpoints, self.remaining = event, endpoints, remaining
+        self.bytes = len(event.data) + 512
+
+
+class Delivery:
+    """One event for one endpoint while something is to be done for it.
+
+    `record` is what the store has, or will have once what is queued is settled; None before the first record.
+    `progress` is set while the event's mark waits for the first record. `order` is what a person asked for.
+    """
+
+    __slots__ = (
+        "attempt", "event", "key", "order", "partition", "progress",
+        "record", "running", "since", "started_ms", "trigger",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        key: DeliveryKey,
+        event: Event,
+        partition: "Partition",
+        trigger: Trigger = Trigger.FIRST,
+        record: Record | None = None,
+        progress: Progress | None = None,
+        order: Order | None = None,
+    ) -> None:
+        self.key, self.event, self.partition, self.trigger = key, event, partition, trigger
+        self.record, self.progress, self.order = record, progress, order
+        self.attempt = record.attempts + 1 if record else 1
+        self.running = False
+        self.since = 0.0
+        self.started_ms = 0
+
+    @property
+    def endpoint(self) -> int:
+        """The endpoint's number."""
+        return self.key.endpoint
+
+    @property
+    def run(self) -> int:
+        """The replay that asked for it, else 0."""
+        return self.order.run if self.order else 0

@@ -1,0 +1,112 @@
+"""What an attempt means for its delivery: pure decisions, no I/O and no clock.
+
+| attempt | result | the delivery becomes |
+|---|---|---|
+| any | 2xx | delivered |
+| by the schedule | 410, or 4xx with `webhook-delivery: disable` | dead `gone`, the endpoint is disabled |
+| by the schedule | anything else | scheduled; dead `exhausted` after the last wait; skipped if the endpoint is off |
+| by hand | anything else | what it was before |
+| by hand, with a new schedule | anything else | as by the schedule, from its first wait |
+| by a replay | anything else | as by the schedule, from its first wait |
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from dispatcher import backoff
+from dispatcher.sender import Answered, Result
+from gateway.clock import Random
+from gateway.model.delivery import AttemptError, Reason, Record, State
+from gateway.store.work import Kind
+
+GONE = 410
+HONOURED_RETRY_AFTER = frozenset({429, 503})
+
+
+class Moment(NamedTuple):
+    """When it is: store time for due times, wall time for HTTP dates, milliseconds both."""
+
+    store_ms: int
+    wall_ms: int
+
+
+class Policy(NamedTuple):
+    """What of the endpoint decides: its schedule in seconds, and why no further attempt is wanted, if so."""
+
+    schedule: Sequence[int]
+    off: Reason | None = None
+
+
+class Verdict(NamedTuple):
+    """The record after the attempt, whether it succeeded, and whether the receiver asked to be disabled."""
+
+    after: Record
+    success: bool
+    gone: bool
+
+
+def error_of(result: Result) -> AttemptError:
+    """The closed error of the API; NONE for a 2xx."""
+    if isinstance(result, Answered):
+        return AttemptError.NONE if 200 <= result.status < 300 else AttemptError.HTTP_STATUS
+    return AttemptError[result.error.upper()]
+
+
+def says_gone(result: Result) -> bool:
+    """410, or any 4xx with `webhook-delivery: disable`."""
+    if not isinstance(result, Answered):
+        return False
+    if result.status == GONE:
+        return True
+    disable = any(value.strip().lower() == b"disable" for value in result.values(b"webhook-delivery"))
+    return 400 <= result.status < 500 and disable
+
+
+def judge(
+    before: Record | None, result: Result, order: Kind | None, run: int, policy: Policy, now: Moment, random: Random
+) -> Verdict:
+    """The verdict on one attempt; `order` tells who asked for it (None: the schedule), `run` which replay."""
+    old = before or Record(State.PENDING)
+    error = error_of(result)
+    status = result.status if isinstance(result, Answered) else 0
+    attempts = min(old.attempts + 1, 0xFFFF)
+    run = run or old.run
+    if error is AttemptError.NONE:
+        after = Record(State.DELIVERED, attempts=attempts, status=status, changed_ms=now.store_ms, run=run)
+        return Verdict(after, success=True, gone=False)
+    stamped = replace(old, attempts=attempts, status=status, error=error, changed_ms=now.store_ms, run=run)
+    gone = says_gone(result)
+    if order is Kind.MANUAL:
+        return Verdict(stamped, success=False, gone=gone)
+    failures = 1 if order is not None else min(old.failures + 1, 0xFF)
+    stamped = replace(stamped, failures=failures, due_ms=0, reason=Reason.NONE)
+    if gone:
+        return Verdict(replace(stamped, state=State.DEAD, reason=Reason.GONE), success=False, gone=True)
+    if policy.off is not None:
+        return Verdict(replace(stamped, state=State.SKIPPED, reason=policy.off), success=False, gone=False)
+    return Verdict(_retry(stamped, result, policy, now, random), success=False, gone=False)
+
+
+def _retry(stamped: Record, result: Result, policy: Policy, now: Moment, random: Random) -> Record:
+    delay = backoff.delay_ms(policy.schedule, stamped.failures, random)
+    if delay is None:
+        return replace(stamped, state=State.DEAD, reason=Reason.EXHAUSTED)
+    if isinstance(result, Answered) and result.status in HONOURED_RETRY_AFTER:
+        delay = max(delay, backoff.retry_after_ms(result.values(b"retry-after"), now.wall_ms))
+    return replace(stamped, state=State.SCHEDULED, due_ms=now.store_ms + delay)
+
+
+def skipped(before: Record | None, reason: Reason, now_ms: int) -> Record:
+    """The record of a delivery that will not be attempted (again)."""
+    old = before or Record(State.PENDING)
+    return Record(State.SKIPPED, reason, old.attempts, old.status, old.error, old.failures, 0, now_ms, old.run)
+
+
+def waiting(before: Record | None, now_ms: int, due_ms: int = 0) -> Record:
+    """The record of a delivery that waits in its endpoint's lane, or, with `due_ms`, for that time."""
+    old = before or Record(State.PENDING)
+    return Record(
+        State.PENDING, Reason.NONE, old.attempts, old.status, old.error, old.failures, due_ms, now_ms, old.run
+    )

@@ -1,0 +1,162 @@
+"""One owned partition: what was read and not yet recorded, and what is ready to be settled. No I/O.
+
+    log -> reader -> accept: Progress per event, Delivery per match -> lanes -> ... -> transition -> settle call
+                                                                                      -> mark moves
+
+Invariants: the mark passes an event only in a script that leaves every delivery of it with a record; the transitions
+of one delivery reach the store in the order in which they were made (one call at a time, and a call that failed is sent
+again as it was); at the first answer that contradicts what is believed here, the partition is given up and taken again.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dispatcher import outcome
+from dispatcher.delivery import Delivery, Progress
+from gateway import ids
+from gateway.model.delivery import Reason, Record, State
+from gateway.model.event import Event
+from gateway.store import deliveries, keys
+from gateway.store.leases import Taken
+
+BATCH_ITEMS = 128
+
+
+class _Queued(NamedTuple):
+    change: deliveries.Transition
+    progress: Progress | None
+
+
+def in_lane(record: Record | None) -> bool:
+    """Whether a record's delivery stands in its endpoint's lane; settle.lua has the same rule."""
+    return record is not None and record.state is State.PENDING and record.due_ms == 0
+
+
+class Partition:
+    """State of one owned partition; used by one event loop."""
+
+    def __init__(
+        self,
+        partition: keys.PartitionKeys,
+        taken: Taken,
+        recorded: dict[ids.DeliveryKey, Record],
+        lane_sizes: dict[int, int],
+        wake: Callable[[], None],
+        may_start: Callable[[], bool],
+    ) -> None:
+        self.keys, self.number = partition, partition.number
+        self.token, self.mark, self.cursor, self.top = taken.token, taken.mark, taken.mark, taken.top
+        self._recorded: dict[tuple[int, int], set[int]] = {}
+        for key in recorded:
+            self._recorded.setdefault((key.ms, key.seq), set()).add(key.endpoint)
+        self.lane_sizes: Counter[int] = Counter(lane_sizes)
+        self.in_hand: dict[ids.DeliveryKey, Delivery] = {}
+        self.unrecorded: dict[ids.DeliveryKey, Delivery] = {}
+        self.timings: Counter[str] = Counter()
+        self.released = self.lost = self.reading_stopped = False
+        self.bytes = 0
+        self._events: deque[Progress] = deque()
+        self._queue: deque[_Queued] = deque()
+        self._indexed = 0
+        self._wake, self._fresh = wake, may_start
+        self._call: deliveries.Settle | None = None
+        self._sent: list[_Queued] = []
+
+    @property
+    def queued(self) -> int:
+        """How many transitions wait for the next settle call."""
+        return len(self._queue)
+
+    def may_start(self) -> bool:
+        """Whether attempts may begin: the lease is ours and its last beat is young."""
+        return not self.lost and not self.released and self._fresh()
+
+    def track(self, event: Event, matched: list[int]) -> tuple[Progress, list[int]]:
+        """Begin an event: its progress, and the endpoints that have no record for it yet, both ascending."""
+        self.cursor = event.address.stream_id
+        recorded = self._recorded.pop(event.address[:2], None)
+        missing = matched
+        if recorded:
+            missing = [number for number in matched if number not in recorded]
+            matched = sorted({*matched, *recorded})
+        progress = Progress(event, matched, len(missing))
+        self._events.append(progress)
+        self.bytes += progress.bytes
+        if not missing:
+            self._wake()
+        return progress, missing
+
+    def transition(self, delivery: Delivery, after: Record, attempt: bytes = b"", *, announce: bool = False) -> None:
+        """Queue a change of a delivery's record; a first record lets the mark pass."""
+        order = delivery.order
+        late = delivery.record is None and delivery.progress is None
+        change = deliveries.Transition(
+            delivery.key, delivery.record, after, attempt, late, order is not None,
+            bool(order and order.run), self.released, announce,
+        )  # fmt: skip
+        self.lane_sizes[delivery.endpoint] += in_lane(after) - in_lane(delivery.record)
+        self._queue.append(_Queued(change, delivery.progress))
+        delivery.record, delivery.progress, delivery.order = after, None, None
+        self.unrecorded.pop(delivery.key, None)
+        if not delivery.running:
+            self.in_hand.pop(delivery.key, None)
+        self._wake()
+
+    def defer(self, delivery: Delivery, now_ms: int) -> None:
+        """Record a delivery in its endpoint's lane: nothing then depends on this process, and the mark can move."""
+        self.transition(delivery, outcome.waiting(delivery.record, now_ms))
+
+    def skip(self, delivery: Delivery, reason: Reason, now_ms: int) -> None:
+        """Record that a delivery will not be attempted."""
+        self.transition(delivery, outcome.skipped(delivery.record, reason, now_ms))
+
+    def has_work(self) -> bool:
+        """Whether a settle call would carry anything."""
+        return bool(self._call or self._queue or self.timings or (self._events and self._events[0].remaining == 0))
+
+    def call(self) -> deliveries.Settle:
+        """The next settle call; the same one again until `settled` was told its answer."""
+        if self._call is None:
+            self._call = deliveries.Settle(self.keys, self.token, self.mark)
+            self._fill(self._call)
+            self._pass(self._call)
+            for field, count in self.timings.items():
+                self._call.timing(field, count)
+            self.timings.clear()
+        return self._call
+
+    def _fill(self, call: deliveries.Settle) -> None:
+        self._sent = []
+        while self._queue and len(self._sent) < BATCH_ITEMS and call.bytes < deliveries.MAX_BYTES // 2:
+            queued = self._queue.popleft()
+            call.transition(queued.change)
+            self._sent.append(queued)
+            if queued.progress is not None:
+                queued.progress.remaining -= 1
+
+    def _pass(self, call: deliveries.Settle) -> None:
+        room = deliveries.MAX_ITEMS
+        while self._events and self._events[0].remaining == 0 and room > 0 and not self.released:
+            head = self._events[0]
+            chunk = head.endpoints[self._indexed : self._indexed + room]
+            room -= max(1, len(chunk))
+            self._indexed += len(chunk)
+            if chunk:
+                call.index(head.event.address, chunk)
+            if self._indexed == len(head.endpoints):
+                call.passed(deliveries.Passed(head.event.address, head.endpoints))
+                self._indexed = 0
+                self.bytes -= head.bytes
+                self._events.popleft()
+
+    def settled(self, answer: deliveries.Settled) -> None:
+        """Take the answer of the call that was sent."""
+        call, self._call = self._call, None
+        contradicted = answer.code != "K" or "0" in answer.outcomes
+        if self.released or call is None:
+            return
+        if contradicted:
+            self.lost = True
+        else:
+            self.mark = call.mark_after

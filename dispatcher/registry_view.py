@@ -1,0 +1,112 @@
+"""The registry in memory, never older than the event that is matched against it.
+
+The reader reads the change stream to its end after each read of the log, and applies it here before it matches. A
+cursor outside of the change stream means a full load.
+"""
+
+from collections.abc import Callable
+
+from dispatcher import request
+from gateway.egress import Egress, EgressError
+from gateway.matching import Index
+from gateway.model.delivery import Reason
+from gateway.model.endpoint import Endpoint
+from gateway.model.event import Event
+from gateway.store.changes import Changes
+from gateway.store.registry import Registry
+from gateway.store.vault import SIGNING, Place, Vault, VaultError
+from receivers.errors import SecretError
+
+OnOff = Callable[[int], None]
+
+
+class RouteRefused(Exception):
+    """An endpoint cannot be sent to as it is registered: its URL or secret is refused; the text says why."""
+
+
+class RegistryView:
+    """Endpoints by number and pattern, with their routes made on first use."""
+
+    def __init__(self, registry: Registry, vault: Vault, egress: Egress, on_off: OnOff) -> None:
+        self._registry, self._vault, self._egress, self._on_off = registry, vault, egress, on_off
+        self._index = Index()
+        self._ids: dict[int, str] = {}
+        self._routes: dict[int, request.Route] = {}
+        self.cursor = "0-0"
+
+    async def load(self) -> None:
+        """Read the whole registry; endpoints that went away since count as switched off."""
+        endpoints, cursor = await self._registry.snapshot()
+        before = {number for number, name in self._ids.items() if self.is_on(number)}
+        self._index = Index(endpoints)
+        self._ids = {endpoint.number: endpoint.id for endpoint in endpoints}
+        self._routes.clear()
+        self.cursor = cursor
+        for number in before:
+            if not self.is_on(number):
+                self._on_off(number)
+
+    async def follow(self, found: Changes) -> None:
+        """Apply what the change stream had after our cursor, and read on to its end."""
+        while True:
+            if found.truncated:
+                await self.load()
+                return
+            wanted = {change.id for change in found.changes if change.kind == "endpoint"}
+            if wanted:
+                endpoints = await self._registry.get_endpoints(wanted)
+                for name in wanted:
+                    self._replace(name, endpoints.get(name))
+            self.cursor = found.cursor
+            if not found.more:
+                return
+            found = await self._registry.changes_since(self.cursor)
+
+    def _replace(self, endpoint_id: str, endpoint: Endpoint | None) -> None:
+        before = self._index.remove(endpoint_id)
+        if before is not None:
+            self._routes.pop(before.number, None)
+            if endpoint is None or endpoint.number != before.number:
+                self._ids.pop(before.number, None)
+        if endpoint is not None:
+            self._index.put(endpoint)
+            self._ids[endpoint.number] = endpoint.id
+        if before is not None and not self.is_on(before.number):
+            self._on_off(before.number)
+
+    def match(self, event: Event) -> tuple[Endpoint, ...]:
+        """The enabled endpoints that get the event, in ascending number."""
+        return self._index.match(event)
+
+    def endpoint(self, number: int) -> Endpoint | None:
+        """An endpoint by its number; None when it was deleted."""
+        name = self._ids.get(number)
+        return self._index.get(name) if name else None
+
+    def is_on(self, number: int) -> bool:
+        """Whether deliveries to it may be attempted."""
+        return self.off_reason(number) is None
+
+    def off_reason(self, number: int) -> Reason | None:
+        """Why nothing may be sent to it; None if it is enabled."""
+        endpoint = self.endpoint(number)
+        if endpoint is None:
+            return Reason.ENDPOINT_DELETED
+        return None if endpoint.status == "enabled" else Reason.ENDPOINT_DISABLED
+
+    def route(self, number: int) -> request.Route:
+        """The endpoint made ready for sending. Raises RouteRefused."""
+        route = self._routes.get(number)
+        if route is None:
+            endpoint = self.endpoint(number)
+            if endpoint is None:
+                raise RouteRefused(f"endpoint number {number} was deleted")
+            route = self._routes[number] = self._make(endpoint)
+        return route
+
+    def _make(self, endpoint: Endpoint) -> request.Route:
+        try:
+            secret = self._vault.open(endpoint.secret, Place(endpoint.id, SIGNING)).decode()
+            return request.route(endpoint, secret, self._egress)
+        except (EgressError, VaultError, SecretError) as error:
+            raise RouteRefused(str(error)) from error

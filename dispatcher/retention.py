@@ -1,0 +1,80 @@
+"""Runs retention for the owned partitions: by age, and early when memory runs short."""
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+
+from dispatcher.attempts import StoreTime
+from dispatcher.partition import Partition
+from gateway.store import durability, keys, retention
+
+TURN_SECONDS = 1.0
+EARLY_SHARE = 0.80
+PAGES_PER_TURN = 16
+EARLY_ROUNDS = 16
+logger = logging.getLogger("dispatcher.retention")
+
+
+class Report(NamedTuple):
+    """How many events left: by age, early, and out of what was kept."""
+
+    aged: int
+    early: int
+    kept: int
+
+
+class Retention:
+    """One turn per second, a bounded number of pages each."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        time: StoreTime,
+        all_partitions: list[keys.PartitionKeys],
+        owned: Mapping[int, Partition],
+        retention_seconds: int,
+    ) -> None:
+        self._redis, self._time, self._all, self._owned = redis, time, all_partitions, owned
+        self._age_ms = retention_seconds * 1_000
+
+    async def run_once(self) -> Report:
+        """Trim what is due. Raises redis errors; what was not trimmed is trimmed later."""
+        now_ms = self._time.now_ms()
+        before_ms = now_ms - self._age_ms
+        aged = early = kept = 0
+        for partition in [p for p in self._owned.values() if not (p.lost or p.released)]:
+            aged += await self._trim(partition, retention.Cut(before_ms, early=False))
+            early += await self._trim_early(partition, now_ms)
+            kept += await retention.trim_kept(
+                self._redis, partition.keys, len(self._all), partition.token, before_ms, partition.in_hand
+            )
+            await retention.release_claims(self._redis, self._all, partition.number)
+            await retention.fold(self._redis, partition.keys, partition.token, before_ms)
+        if early:
+            logger.warning("events.trimmed_early", extra={"events": early, "why": "memory above 80 percent"})
+        return Report(aged, early, kept)
+
+    async def _trim(self, partition: Partition, cut: retention.Cut) -> int:
+        total = 0
+        for _ in range(PAGES_PER_TURN):
+            left = await retention.trim(
+                self._redis, partition.keys, len(self._all), partition.token, cut, partition.in_hand
+            )
+            total += left
+            if left < retention.PAGE:
+                break
+        return total
+
+    async def _trim_early(self, partition: Partition, now_ms: int) -> int:
+        total = 0
+        for _ in range(EARLY_ROUNDS):
+            memory = await durability.memory(self._redis)
+            if memory.share < EARLY_SHARE:
+                break
+            left = await self._trim(partition, retention.Cut(now_ms, early=True))
+            total += left
+            if left == 0:
+                break
+        return total

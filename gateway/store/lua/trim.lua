@@ -1,0 +1,134 @@
+#!lua flags=allow-oom
+-- Removes trimmed deliveries and events; what is still wanted of an event is kept first, in the same script.
+--
+-- KEYS  1 lease, 2 log, 3 fanned, 4 unmatched, 5 ids, 6 unclaim, 7 kept, 8 late, 9 trimmed, 10 dead, 11 types,
+--       12 recorded, 13.. record, attempt, endpoint, late, type and subject index keys
+-- ARGV  1 token, 2 count of delivery steps, 3 count of event steps, then
+--       a delivery step (5): packed key, position of its records, position of its attempts, position of its index,
+--         'e' (in the endpoint's stream) or 'l' (in its late index) to remove; 'E' or 'L' to let it stay, as late
+--       an event step (7): stream id, given id or '', '1' if its claim lies in another slot, event type, position of
+--         its type index, position of its subject index or '0', packed (endpoint, run) of the deliveries that stay
+-- Returns 1, or 0 when the token is another's: then nothing was done.
+-- Invariant: an open delivery is never removed; an event leaves the log only behind the mark, and with open
+--       deliveries only into `kept`; `trimmed` counts what is gone, so that the ledger can still be recounted.
+
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
+  return 0
+end
+
+local NAMES = {'pending', 'scheduled', 'held', 'delivered', 'dead', 'skipped'}
+local HELD, DEAD = 3, 5
+local counts = {}
+
+local function count(ms, name)
+  local field = string.format('%.0f', math.floor(ms / 3600000)) .. ':' .. name
+  counts[field] = (counts[field] or 0) + 1
+end
+
+local function parts(key)
+  local high, low, seq = struct.unpack('>I2I4I4', key)
+  local ms = high * 4294967296 + low
+  return ms, string.format('%.0f', ms) .. '-' .. seq
+end
+
+local function unindex(key, id, position, kind)
+  if kind == 'e' or kind == 'E' then
+    redis.call('XDEL', KEYS[position], id)
+    if redis.call('XLEN', KEYS[position]) == 0 then
+      redis.call('DEL', KEYS[position])
+    end
+  elseif kind == 'l' then
+    redis.call('ZREM', KEYS[position], key)
+  end
+end
+
+local function remove(at)
+  local key, records, attempts = ARGV[at], KEYS[tonumber(ARGV[at + 1])], KEYS[tonumber(ARGV[at + 2])]
+  local record, kind = redis.call('HGET', records, key), ARGV[at + 4]
+  local ms, id = parts(key)
+  if kind == 'E' then
+    redis.call('XDEL', KEYS[tonumber(ARGV[at + 3])], id)
+    return
+  end
+  if kind == 'L' or (record and string.byte(record) <= HELD) then
+    return
+  end
+  unindex(key, id, tonumber(ARGV[at + 3]), kind)
+  if not record then
+    return
+  end
+  local state = string.byte(record)
+  for number = 1, struct.unpack('>I2', record, 3) do
+    redis.call('HDEL', attempts, key .. struct.pack('>I2', number))
+  end
+  redis.call('HDEL', records, key)
+  if state == DEAD then
+    redis.call('ZREM', KEYS[10], key)
+  end
+  count(ms, 'created')
+  count(ms, NAMES[state])
+end
+
+local function keep(id, entry)
+  local fields = {}
+  for at = 1, #entry, 2 do
+    fields[entry[at]] = entry[at + 1]
+  end
+  local header, data = fields.h or '', fields.d or ''
+  redis.call('HSET', KEYS[7], id, struct.pack('>I4', #header) .. header .. data)
+end
+
+local function leave(at)
+  local id, given, stay = ARGV[at], ARGV[at + 1], ARGV[at + 6]
+  local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
+  if stay ~= '' then
+    redis.call('HSET', KEYS[8], id, stay)
+  else
+    redis.call('HDEL', KEYS[8], id)
+    redis.call('HDEL', KEYS[7], id)
+  end
+  if not entry then
+    return
+  end
+  if stay ~= '' then
+    keep(id, entry[2])
+  end
+  redis.call('XDEL', KEYS[2], id)
+  local fanned = redis.call('XDEL', KEYS[3], id)
+  local unmatched = redis.call('XDEL', KEYS[4], id)
+  local types, subject = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+  if types > 0 and redis.call('XDEL', KEYS[types], id) == 1 and redis.call('XLEN', KEYS[types]) == 0 then
+    redis.call('DEL', KEYS[types])
+    redis.call('SREM', KEYS[11], ARGV[at + 3])
+  end
+  if subject > 0 then
+    redis.call('XDEL', KEYS[subject], id)
+  end
+  if given ~= '' then
+    redis.call('HDEL', KEYS[5], given)
+    if ARGV[at + 2] == '1' then
+      redis.call('RPUSH', KEYS[6], given)
+    end
+  end
+  local ms = tonumber(string.match(id, '^%d+'))
+  count(ms, 'accepted')
+  if unmatched == 1 then
+    count(ms, 'unmatched')
+  elseif fanned == 1 then
+    count(ms, 'fanned')
+  end
+end
+
+local at = 4
+for _ = 1, tonumber(ARGV[2]) do
+  remove(at)
+  at = at + 5
+end
+for _ = 1, tonumber(ARGV[3]) do
+  leave(at)
+  at = at + 7
+end
+for field, by in pairs(counts) do
+  redis.call('HINCRBY', KEYS[9], field, by)
+end
+return 1
