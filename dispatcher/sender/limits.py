@@ -1,6 +1,23 @@
 """Bytes, seconds and counts of the sender."""
 
-from dataclasses import dataclass
+import resource
+from dataclasses import dataclass, field
+
+# Descriptors that the process needs for everything else: store, logs, event loop, listening sockets.
+_OTHER_DESCRIPTORS = 128
+_MOST_SOCKETS = 4_096
+_FEWEST_SOCKETS = 64
+
+
+def affordable_sockets() -> int:
+    """As many sockets as the soft limit of open files (RLIMIT_NOFILE) leaves, from 64 to 4,096.
+
+    Beyond the limit the kernel's refusal would look like the receiver's.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_SOCKETS
+    return max(_FEWEST_SOCKETS, min(_MOST_SOCKETS, soft - _OTHER_DESCRIPTORS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +37,7 @@ class Limits:
     peek_after_seconds: float = 0.01
     tick_seconds: float = 0.05
     idle_per_destination: int = 256
-    sockets: int = 4_096
+    sockets: int = field(default_factory=affordable_sockets)
     head_bytes: int = 65_536
     success_body_bytes: int = 256
     failure_body_bytes: int = 4_096

@@ -40,7 +40,7 @@ async def test_a_black_hole_is_given_up_at_the_deadline(harness: Harness) -> Non
         failed = await harness.failed(harness.destination(port), deadline_seconds=SHORT)
     assert failed.error == "connect_timeout"
     assert failed.detail == "the total deadline passed while connecting"
-    assert SHORT * 1000 <= failed.duration_ms < SHORT * 1000 + 500
+    assert SHORT * 1000 <= failed.duration_ms < SHORT * 1000 + 1_500
 
 
 async def test_addresses_are_tried_in_order(harness: Harness) -> None:

@@ -66,7 +66,7 @@ async def test_healthy_receivers_are_not_delayed_by_any_of_the_others(harness: H
         for receiver in bad:
             await receiver.__aexit__(None, None, None)
     assert sorted(durations)[50] < 100
-    assert max(result.duration_ms for result in results) < 1_500
+    assert max(result.duration_ms for result in results) < 2_500
     assert {result.error for result in results if isinstance(result, Failed)} == {"deadline", "reset"}
 
 
