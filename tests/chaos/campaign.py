@@ -1,0 +1,143 @@
+"""A campaign: publishers and receivers with ledgers, faults on a timeline, then the drain and the arithmetic."""
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.faults import FAULTS, Step
+from tests.support.ledger import Findings, Settled, audit, read_published
+from tests.support.power import UnsafePower
+from tests.support.process import Process
+from tests.support.sink_process import SinkProcess
+from tests.support.system import System
+from tests.support.waiting import NeverHappened, wait_until
+
+SCHEDULE = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
+ENDPOINTS = ("payments", "shipping", "archive")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """How a campaign runs; `rate` is events per second and publisher, `fail` the share of requests refused."""
+
+    steps: Sequence[Step]
+    seconds: float
+    publishers: int = 2
+    rate: float = 100.0
+    fail: float = 0.1
+    dispatchers: int = 2
+    partitions: int = 4
+    drain_seconds: float = 60.0
+    patience: float = 30.0
+    store_settings: dict[str, str] = dataclasses.field(default_factory=dict)
+    settings: dict[str, str] = dataclasses.field(default_factory=dict)
+    seed: int = 1
+
+
+class Campaign:
+    """One run of a plan in a directory of its own."""
+
+    def __init__(self, plan: Plan, directory: Path) -> None:
+        self.plan = plan
+        self.directory = directory
+        store = UnsafePower(plan.store_settings, seed=plan.seed)
+        self.system = System(
+            directory, store=store, dispatchers=plan.dispatchers, partitions=plan.partitions, settings=plan.settings
+        )
+        self.sink = SinkProcess(directory, seed=plan.seed)
+        self.store = store
+        self.done: list[str] = []
+        self._names: dict[str, str] = {}
+        self._publishers: list[Process] = []
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> "Campaign":
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.sink)
+            stack.enter_context(self.system)
+            self._register()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _register(self) -> None:
+        wanted = [{"url": self.sink.url(name), "retry_schedule": SCHEDULE} for name in ENDPOINTS]
+        for name, made in zip(ENDPOINTS, self.system.api.create_subscriber("chaos", *wanted), strict=True):
+            self._names[made["id"]] = name
+            secret = self.system.api.get(f"/v1/endpoints/{made['id']}/secret")["secret"]
+            self.sink.configure(name, secrets=[secret], fail=self.plan.fail)
+
+    def ledger(self, number: int) -> Path:
+        """The file of a publisher."""
+        return self.directory / f"publisher-{number}.published"
+
+    def publish(self) -> None:
+        """Start the publishers."""
+        for number in range(self.plan.publishers):
+            arguments = [
+                "tests.support.publisher", "--port", str(self.system.port), "--key", self.system.key,
+                "--ledger", str(self.ledger(number)), "--name", f"p{number}", "--rate", str(self.plan.rate),
+                "--seconds", str(self.plan.seconds), "--patience", str(self.plan.patience),
+            ]  # fmt: skip
+            publisher = Process(f"publisher-{number}", arguments, self.directory)
+            publisher.start()
+            self._stack.callback(publisher.kill9)
+            self._publishers.append(publisher)
+
+    def run(self) -> None:
+        """Load and faults; returns when the publishers are done and everything is up again."""
+        self.publish()
+        begun = time.monotonic()
+        for step in sorted(self.plan.steps):
+            _wait_for(begun + step.at)
+            FAULTS[step.fault](self.system, step.part)
+            self.done.append(f"{time.monotonic() - begun:.1f} s: {step.fault} {step.part}")
+        self.run_out()
+
+    def run_out(self) -> None:
+        """Wait until the publishers are done."""
+        for publisher in self._publishers:
+            publisher.finish(self.plan.seconds + self.plan.patience + 30)
+
+    def drain(self) -> float:
+        """Wait until nothing is open; the seconds that it took."""
+        begun = time.monotonic()
+        with contextlib.suppress(NeverHappened):  # the ledger then names what is open
+            self.system.wait_drained(self.plan.drain_seconds)
+        return time.monotonic() - begun
+
+    def acknowledged(self) -> int:
+        """How many events were promised so far."""
+        return sum(
+            line.t_ack is not None
+            for number in range(self.plan.publishers)
+            for line in read_published(self.ledger(number))
+        )
+
+    def audit(self, *, settled: bool = True) -> Findings:
+        """The arithmetic; with `settled`, over the system's own states too."""
+        published = [line for number in range(self.plan.publishers) for line in read_published(self.ledger(number))]
+        states: list[Settled] | None = self.system.api.settled(self._names, order="asc") if settled else None
+        return audit(published, self.sink.received(), states, ENDPOINTS)
+
+    def report(self, findings: Findings, **facts: Any) -> dict[str, Any]:
+        """Everything of the run; also written to report.json in the directory."""
+        answers = [publisher.first_json() for publisher in self._publishers]
+        report = {"faults": self.done, "publishers": answers, **findings.report(), **facts}
+        (self.directory / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        return report
+
+
+def _wait_for(instant: float) -> None:
+    wait_until(lambda: time.monotonic() >= instant, 3_600, "the next fault")
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report for a reader."""
+    return "\n".join(f"{name:20} {value}" for name, value in report.items())
