@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from receivers.receiver import Receiver
 
+MAXIMUM_PORT = 65_535
+
 
 class CannotStart(Exception):
     """One line for the person: what is in the way, and the way out."""
@@ -18,12 +20,14 @@ def free_port(host: str, port: int) -> int:
 
     The server binds with SO_REUSEPORT and would silently share the port with another one of its kind.
     """
+    if not 0 <= port <= MAXIMUM_PORT:
+        raise CannotStart(f"{port} is not a port; give another --port")
     try:
         with socket.create_server((host, port)) as probe:
             return int(probe.getsockname()[1])
-    except (OSError, OverflowError) as error:
-        number = getattr(error, "errno", None) or 0
-        reason = os.strerror(number) if number > 0 else str(error)
+    except OSError as error:
+        # a name that is not found has a number of its own, which is not the system's
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else str(error)
         raise CannotStart(f"cannot listen on {host}:{port} ({reason}); give another --port") from None
 
 

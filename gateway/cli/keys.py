@@ -1,0 +1,57 @@
+"""`hookline keys`: make, list and revoke API keys. A key's text goes to standard output alone, so that it can be kept:
+
+KEY=$(hookline keys create --name shop --scope publish)
+"""
+
+import click
+from redis.asyncio import Redis
+from rich.console import Console
+
+from gateway.cli import console as look
+from gateway.cli.attach import store
+from gateway.cli.errors import CommandFailed
+from gateway.clock import Clock
+from gateway.model.api_key import Scope
+from gateway import rfc3339
+from gateway.settings import Settings
+from gateway.store.api_keys import ApiKeys
+from gateway.store.registry import Registry
+
+
+async def create(settings: Settings, clock: Clock, name: str, scopes: tuple[Scope, ...], subscriber: str | None) -> int:
+    """Make a key; its text is printed this once."""
+    async with store(settings) as redis:
+        await _require_subscriber(redis, clock, subscriber)
+        key, secret = await ApiKeys(redis, clock).create(name, scopes, subscriber)
+    click.echo(f"{key.id}  {look.safe(name)}  {' '.join(scopes)}  (the key is shown only now)", err=True)
+    click.echo(secret)
+    return 0
+
+
+async def list_all(settings: Settings, clock: Clock, console: Console) -> int:
+    """One row for each key."""
+    async with store(settings) as redis:
+        keys = await ApiKeys(redis, clock).list_all()
+    if not keys:
+        click.echo("no keys: make one with hookline keys create --name first --scope admin", err=True)
+        return 0
+    rows = [
+        (key.id, look.safe(key.name), " ".join(key.scopes), key.subscriber or "-", rfc3339.format_ms(key.created_ms))
+        for key in keys
+    ]
+    look.table(console, ("id", "name", "scopes", "subscriber", "created"), rows, indent=0)
+    return 0
+
+
+async def revoke(settings: Settings, clock: Clock, key_id: str) -> int:
+    """Make a key worthless from now on."""
+    async with store(settings) as redis:
+        if not await ApiKeys(redis, clock).revoke(key_id):
+            raise CommandFailed(f"no key has the id {look.safe(key_id)}: hookline keys list shows them")
+    click.echo(f"{key_id} is revoked", err=True)
+    return 0
+
+
+async def _require_subscriber(redis: Redis, clock: Clock, subscriber: str | None) -> None:
+    if subscriber is not None and await Registry(redis, clock).get_subscriber(subscriber) is None:
+        raise CommandFailed(f"no subscriber has the id {look.safe(subscriber)}: create it first")
