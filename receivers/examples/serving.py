@@ -27,7 +27,7 @@ def free_port(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         # a name that is not found has a number of its own, which is not the system's
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else str(error)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise CannotStart(f"cannot listen on {host}:{port} ({reason}); give another --port") from None
 
 
