@@ -84,17 +84,19 @@ class MemoryInbox:
     async def commit(self, webhook_id: str, token: str) -> bool:
         """See `base.Inbox.commit`."""
         with self._lock:
+            now = self._now()
+            self._forget(now)
             entry = self._entries.get(webhook_id)
             if entry is None or entry.token != token:
                 return False
             if not entry.done:
-                forget_at = self._now() + self._ttl_seconds
-                self._put(webhook_id, _Entry(token, entry.lease_until, forget_at, done=True))
+                self._put(webhook_id, _Entry(token, entry.lease_until, now + self._ttl_seconds, done=True))
             return True
 
     async def release(self, webhook_id: str, token: str) -> bool:
         """See `base.Inbox.release`."""
         with self._lock:
+            self._forget(self._now())
             entry = self._entries.get(webhook_id)
             if entry is None or entry.done or entry.token != token:
                 return False
