@@ -90,13 +90,18 @@ def subject_bucket(subject: str) -> int:
     return zlib.crc32(subject.encode()) % keys.SUBJECT_BUCKETS
 
 
-async def claim(
-    redis: Redis, home: keys.PartitionKeys, new: events.NewEvent, partition: int, *, take_over: bool = False
-) -> Claim:
+def claim_call(
+    home: keys.PartitionKeys, new: events.NewEvent, partition: int, *, take_over: bool = False
+) -> tuple[scripts.Script, Sequence[str], Sequence[scripts.Argument]]:
     """Claim a given id for the partition of its ordering key; `home` is the partition of the id itself."""
     args = (new.id, partition, new.digest(), "1" if take_over else "0")
-    holder, same, age = await scripts.load("claim")(redis, [home.claims, home.ids], args)
-    return Claim(None if int(holder) < 0 else int(holder), same in (b"1", "1"), int(age))
+    return scripts.load("claim"), [home.claims, home.ids], args
+
+
+def read_claim(answer: Any) -> Claim:
+    """What `claim_call` came to."""
+    holder, same, age = answer
+    return Claim(None if int(holder) < 0 else int(holder), same == b"1", int(age))
 
 
 async def find(redis: Redis, partitions: Sequence[keys.PartitionKeys], event_id: str) -> ids.Address | None:

@@ -1,0 +1,102 @@
+"""`POST /v1/events/batch`: up to 1,000 events in one request, each with an outcome of its own.
+
+A batch that cannot be read as an array of items is refused whole. Otherwise each item is accepted, refused, or 503 when
+its outcome is not known; the same batch sent again then completes it, since every item has an id.
+"""
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+import msgspec
+
+from gateway.api import auth
+from gateway.api.body import Receive, read_body
+from gateway.api.call import require_media_type
+from gateway.api.openapi import Operation
+from gateway.api.publish import IDEMPOTENCY_KEY, Publisher, answer, identify
+from gateway.ingest import envelope
+from gateway.model.api_key import ApiKey
+from gateway.model.event import NewEvent
+from gateway.problems import Document, Problem, Send
+
+MAX_ITEMS = 1_000
+MAX_BYTES = 8 * 1_048_576
+
+
+class ItemResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One item's outcome: `status` as the single route would answer; `id` and `duplicate`, or `problem`."""
+
+    index: int
+    status: int
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    duplicate: bool | msgspec.UnsetType = msgspec.UNSET
+    accepted_at: str | msgspec.UnsetType = msgspec.UNSET
+    problem: Document | msgspec.UnsetType = msgspec.UNSET
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """What became of a batch, in the order of its items."""
+
+    accepted: int
+    refused: int
+    results: list[ItemResult]
+
+
+OPERATION = Operation(
+    "publish_batch", "POST", "/v1/events/batch", "Publish up to 1,000 events", answers={200: BatchAnswer},
+    scope="publish",
+    description="Items have ids, or get `<Idempotency-Key>-<index>`. Look at each result: an item may be 503; then send "
+    "the same batch again, what was accepted answers `duplicate: true`.",
+    body=list[envelope.Envelope], parameters=(IDEMPOTENCY_KEY,),
+    problems=(
+        "malformed_json", "invalid_encoding", "invalid_parameter", "payload_too_large", "overloaded", "store_full",
+    ),
+)  # fmt: skip
+
+
+class PublishBatch:
+    """The ASGI callable of the route; `limit` is the largest single event in bytes."""
+
+    def __init__(self, authenticator: auth.Authenticator, publisher: Publisher, limit: int) -> None:
+        self._authenticator, self._publisher, self._limit = authenticator, publisher, limit
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """One request; raises Problem, which the edge answers."""
+        head = scope["head"]
+        key = await identify(self._authenticator, scope)
+        require_media_type(head.headers, ("application/json",))
+        raw = await read_body(receive, head.headers, MAX_BYTES)
+        prefix = envelope.check_idempotency_key(head.headers.get(b"idempotency-key"))
+        items = envelope.read_items(raw)
+        if not 0 < len(items) <= MAX_ITEMS:
+            raise Problem("malformed_json", f"a batch has 1 to {MAX_ITEMS} events, this one has {len(items)}")
+        traceparent = head.headers.get(b"traceparent", b"")
+        read = [self._read(item, key, prefix, at, traceparent) for at, item in enumerate(items)]
+        results = await asyncio.gather(*(self._store(at, one, head.request_id) for at, one in enumerate(read)))
+        accepted = sum(1 for result in results if result.status == 202)
+        await answer(send, 200, BatchAnswer(accepted, len(results) - accepted, list(results)))
+
+    def _read(self, item: bytes, key: ApiKey, prefix: str | None, index: int, traceparent: bytes) -> NewEvent | Problem:
+        try:
+            if len(item) > self._limit:
+                raise Problem("payload_too_large", f"the event has {len(item)} bytes of {self._limit}")
+            new = self._publisher.read(item, key, None, traceparent)
+            if not new.id and prefix is None:
+                raise Problem("invalid_parameter", "an item needs an id, or the batch an Idempotency-Key")
+            if not new.id:
+                given = envelope.check_idempotency_key(f"{prefix}-{index}".encode())
+                new = msgspec.structs.replace(new, id=given or "")
+        except Problem as problem:
+            return problem
+        return new
+
+    async def _store(self, index: int, new: NewEvent | Problem, request_id: str) -> ItemResult:
+        if isinstance(new, NewEvent):
+            try:
+                stored = await self._publisher.store(new)
+            except Problem as problem:
+                new = problem
+            else:
+                return ItemResult(index, 202, stored.id, stored.duplicate, stored.accepted_at)
+        return ItemResult(index, new.status, problem=new.document(request_id))

@@ -1,0 +1,170 @@
+"""Group commit: the events that arrive while a flush is under way make the next one.
+
+    submit -> queue -> claims (given id with an ordering key; one round trip) -> appends, one script per partition, all
+    in one round trip, one fsync -> futures
+
+An event with an ordering key goes to that key's partition, one with only a given id to that id's; the others of a flush
+go together to one partition, another one for each flush, since a script for many costs less than many scripts.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+
+from gateway import ids
+from gateway.model.event import NewEvent
+from gateway.problems import Problem
+from gateway.store import keys, log, scripts
+
+QUEUE_EVENTS = 8_192
+QUEUE_BYTES = 64 * 1_048_576
+FLUSH_EVENTS = 1_024
+FLUSH_BYTES = 4 * 1_048_576
+
+
+class _Waiting(NamedTuple):
+    event: NewEvent
+    done: asyncio.Future[log.Appended]
+
+
+class GroupCommit:
+    """The one writer of events in this process; `run` must be running."""
+
+    def __init__(self, redis: Redis, partitions: Sequence[keys.PartitionKeys]) -> None:
+        self._redis, self._partitions = redis, partitions
+        self._queue: list[_Waiting] = []
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._turn = itertools.cycle(range(len(partitions)))
+
+    def submit(self, event: NewEvent) -> asyncio.Future[log.Appended]:
+        """Queue an event; the future has its outcome, or the store's error when the outcome is not known.
+
+        Raises Problem `overloaded` when too much waits already.
+        """
+        if len(self._queue) >= QUEUE_EVENTS or self._bytes >= QUEUE_BYTES:
+            raise Problem("overloaded", f"{len(self._queue)} events wait for the store")
+        done: asyncio.Future[log.Appended] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(event, done))
+        self._bytes += len(event.data)
+        self._wake.set()
+        return done
+
+    async def run(self) -> None:
+        """Flush for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                await self.run_once()
+
+    async def run_once(self) -> int:
+        """One flush of what waits; how many events."""
+        batch = self._take()
+        try:
+            ready = await self._claim(batch)
+            await self._append(ready)
+        except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it was
+            for waiting in batch:
+                if not waiting.done.done():
+                    waiting.done.set_exception(error)
+        except asyncio.CancelledError:
+            for waiting in batch:
+                waiting.done.cancel()
+            raise
+        return len(batch)
+
+    def _take(self) -> list[_Waiting]:
+        size = 0
+        for count, waiting in enumerate(self._queue, 1):
+            size += len(waiting.event.data)
+            if count >= FLUSH_EVENTS or size >= FLUSH_BYTES:
+                break
+        else:
+            count = len(self._queue)
+        batch, self._queue = self._queue[:count], self._queue[count:]
+        self._bytes -= size
+        return batch
+
+    async def _claim(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Claim the ids that need it; what is in conflict is answered here, the rest goes on."""
+        wanted = [
+            w for w in batch if w.event.id and w.event.ordering_key and self._home(w.event) != self._target(w.event)
+        ]
+        if not wanted:
+            return batch
+        calls = [log.claim_call(self._partitions[self._home(w.event)], w.event, self._target(w.event)) for w in wanted]
+        answers = await scripts.run_all(self._redis, calls)
+        refused: set[int] = set()
+        for waiting, answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, BaseException):
+                waiting.done.set_exception(answer)
+                refused.add(id(waiting))
+            elif not log.read_claim(answer).same_digest and not await self._take_over(waiting.event):
+                waiting.done.set_result(log.Appended(log.Outcome.CONFLICT, None))
+                refused.add(id(waiting))
+        return [w for w in batch if id(w) not in refused]
+
+    async def _take_over(self, event: NewEvent) -> bool:
+        """An old claim of another event that was never appended yields."""
+        if await log.find(self._redis, self._partitions, event.id) is not None:
+            return False
+        target = self._target(event)
+        (again,) = await scripts.run_all(
+            self._redis, [log.claim_call(self._partitions[self._home(event)], event, target, take_over=True)]
+        )
+        if isinstance(again, BaseException):
+            raise again
+        return log.read_claim(again).same_digest
+
+    async def _append(self, batch: list[_Waiting]) -> None:
+        calls = [
+            (log.Append(self._partitions[number], [waiting.event for waiting in part]), part)
+            for number, group in self._by_partition(batch).items()
+            for part in _parts(group)
+        ]
+        answers = await scripts.run_all(self._redis, [append.call for append, _ in calls])
+        for (append, part), answer in zip(calls, answers, strict=True):
+            if isinstance(answer, BaseException):
+                for waiting in part:
+                    _fail(waiting, answer)
+                continue
+            for waiting, appended in zip(part, append.read(answer), strict=True):
+                if not waiting.done.done():
+                    waiting.done.set_result(appended)
+
+    def _by_partition(self, batch: list[_Waiting]) -> dict[int, list[_Waiting]]:
+        free = next(self._turn)
+        groups: dict[int, list[_Waiting]] = {}
+        for waiting in batch:
+            event = waiting.event
+            named = event.ordering_key or event.id
+            groups.setdefault(self._target(event) if named else free, []).append(waiting)
+        return groups
+
+    def _target(self, event: NewEvent) -> int:
+        return ids.partition_of(event.ordering_key or event.id, len(self._partitions))
+
+    def _home(self, event: NewEvent) -> int:
+        return ids.partition_of(event.id, len(self._partitions))
+
+
+def _fail(waiting: _Waiting, error: BaseException) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(error)
+
+
+def _parts(group: list[_Waiting]) -> list[list[_Waiting]]:
+    """Pieces that one script takes: 256 events, 512 KB."""
+    parts: list[list[_Waiting]] = [[]]
+    size = 0
+    for waiting in group:
+        size += len(waiting.event.data)
+        if parts[-1] and (len(parts[-1]) >= log.MAX_ITEMS or size > log.MAX_BYTES):
+            parts.append([])
+            size = len(waiting.event.data)
+        parts[-1].append(waiting)
+    return parts
