@@ -83,7 +83,7 @@ class HealthStore:
                 args += (report.first_failure_ms, report.last_success_ms, *_failure(report.last_failure))
             answer = await scripts.load("health")(self._redis, _KEYS, args)
             disabled += [endpoint.decode() for endpoint in answer]
-        return disabled
+        return list(dict.fromkeys(disabled))
 
     async def get(self, numbers: Iterable[int]) -> dict[int, Health]:
         """Health by endpoint number; one without attempts is missing."""

@@ -24,6 +24,7 @@ TOKEN_BYTES = 8
 _SUBSCRIBER = struct.Struct(">8s1sQI")
 _ENDPOINT = struct.Struct(">8sI1sIBQQ")
 REASONS: tuple[DisabledReason | None, ...] = (None, "gone", "failing", "operator")
+_KINDS: dict[bytes, Kind] = {b"i": "internal", b"e": "external"}
 _encoder = msgspec.json.Encoder()
 _subscribers = msgspec.json.Decoder(Subscriber)
 _endpoints = msgspec.json.Decoder(Endpoint)
@@ -59,10 +60,10 @@ def pack_subscriber(subscriber: Subscriber, token: bytes) -> bytes:
 
 def unpack_subscriber(value: bytes) -> SubscriberValue:
     """The reverse of `pack_subscriber`, with what scripts added."""
-    _, _, created_ms, count = _SUBSCRIBER.unpack_from(value)
+    _, kind, created_ms, count = _SUBSCRIBER.unpack_from(value)
     numbers = struct.unpack_from(f">{count}I", value, _SUBSCRIBER.size)
     body = _subscribers.decode(memoryview(value)[_SUBSCRIBER.size + 4 * count :])
-    return SubscriberValue(msgspec.structs.replace(body, created_ms=created_ms), numbers)
+    return SubscriberValue(msgspec.structs.replace(body, kind=_KINDS[kind], created_ms=created_ms), numbers)
 
 
 def pack_endpoint(endpoint: Endpoint, token: bytes) -> bytes:
@@ -82,10 +83,11 @@ def pack_endpoint(endpoint: Endpoint, token: bytes) -> bytes:
 
 def unpack_endpoint(value: bytes) -> Endpoint:
     """The reverse of `pack_endpoint`; what the head says wins."""
-    _, number, _, revision, status, disabled_ms, updated_ms = _ENDPOINT.unpack_from(value)
+    _, number, kind, revision, status, disabled_ms, updated_ms = _ENDPOINT.unpack_from(value)
     return msgspec.structs.replace(
         _endpoints.decode(memoryview(value)[_ENDPOINT.size :]),
         number=number,
+        kind=_KINDS[kind],
         revision=revision,
         status="disabled" if status else "enabled",
         disabled_reason=REASONS[status],

@@ -7,6 +7,7 @@ every change is compared with the whole of what was read: who comes second reads
     queued, running --> cancelled
 """
 
+import secrets
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -19,20 +20,28 @@ from gateway.model.replay import Replay
 from gateway.store import errors, scripts
 from gateway.store.keys import RegistryKeys
 
-_RUN = struct.Struct(">I")
+_HEAD = struct.Struct(">I8s")
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Replay)
 
 
-def pack(replay: Replay) -> bytes:
-    """Run number (4 bytes, big-endian), JSON."""
-    return _RUN.pack(replay.run) + _encoder.encode(msgspec.structs.replace(replay, run=0))
+def pack(replay: Replay, token: bytes) -> bytes:
+    """Run (4 bytes, big-endian), token of the change that wrote it (8 random bytes), JSON without the run."""
+    return _HEAD.pack(replay.run, token) + _json(replay)
 
 
 def unpack(value: bytes) -> Replay:
     """The reverse of `pack`."""
-    (run,) = _RUN.unpack_from(value)
-    return msgspec.structs.replace(_decoder.decode(memoryview(value)[_RUN.size :]), run=run)
+    run, _ = _HEAD.unpack_from(value)
+    return msgspec.structs.replace(_decoder.decode(memoryview(value)[_HEAD.size :]), run=run)
+
+
+def _json(replay: Replay) -> bytes:
+    return _encoder.encode(msgspec.structs.replace(replay, run=0))
+
+
+def _token() -> bytes:
+    return secrets.token_bytes(8)
 
 
 class Replays:
@@ -47,8 +56,8 @@ class Replays:
         now = self._clock.wall_ms()
         new = msgspec.structs.replace(replay, run=0, created_ms=replay.created_ms or now, updated_ms=now)
         keys = (RegistryKeys.meta, RegistryKeys.replays, RegistryKeys.replay_order)
-        body = pack(new)[_RUN.size :]
-        return unpack(await scripts.load("replay_create")(self._redis, keys, (new.id, body, new.created_ms)))
+        args = (new.id, pack(new, _token()), new.created_ms)
+        return unpack(await scripts.load("replay_create")(self._redis, keys, args))
 
     async def get(self, replay_id: str) -> Replay | None:
         """The replay, or None."""
@@ -71,9 +80,8 @@ class Replays:
         new = msgspec.structs.replace(
             changed, id=read.id, run=read.run, created_ms=read.created_ms, updated_ms=self._clock.wall_ms()
         )
-        keys = (RegistryKeys.replays, RegistryKeys.changes)
-        args = (read.id, pack(read), pack(new), "", "")
-        if not await scripts.load("registry_swap")(self._redis, keys, args):
+        args = (read.id, _json(read), pack(new, _token()))
+        if not await scripts.load("replay_update")(self._redis, (RegistryKeys.replays,), args):
             raise errors.Conflict("replay", read.id)
         return new
 

@@ -75,8 +75,11 @@ class _Sealed:
             raise ValueError("too short")
 
 
-def parse_keys(text: str) -> dict[str, bytes]:
-    """Key-encryption keys by id, the current one first, from `id:base64[,id2:base64...]`. Raises VaultError."""
+def parse_keys(text: str, origin: str = "HOOKLINE_ENCRYPTION_KEYS") -> dict[str, bytes]:
+    """Key-encryption keys by id, the current one first, from `id:base64[,id2:base64...]`.
+
+    Raises VaultError, which names the origin of the text and the place in it, never the text.
+    """
     keys: dict[str, bytes] = {}
     for position, part in enumerate(text.strip().split(","), start=1):
         key_id, _, encoded = part.strip().partition(":")
@@ -86,7 +89,7 @@ def parse_keys(text: str) -> dict[str, bytes]:
             key = b""
         if _KEY_ID.fullmatch(key_id) is None or len(key) != _KEY_BYTES or key_id in keys:
             raise VaultError(
-                f"key {position} of HOOKLINE_ENCRYPTION_KEYS is not <id>:<base64 of 32 bytes> with an id of its own; "
+                f"key {position} of {origin} is not <id>:<base64 of 32 bytes> with an id of its own; "
                 f"make one with: {MAKE_KEY}"
             )
         keys[key_id] = key
@@ -115,7 +118,8 @@ class Vault:
         if settings.encryption_keys is not None:
             return cls(parse_keys(settings.encryption_keys))
         if settings.embedded:
-            return cls(parse_keys(_key_file(data / KEY_FILE)))
+            path = data / KEY_FILE
+            return cls(parse_keys(_key_file(path), str(path)))
         raise VaultError(
             "signing secrets are encrypted at rest, and HOOKLINE_ENCRYPTION_KEYS is not set; make a key, once, keep "
             f"it with the backup and give it to every process: {MAKE_KEY}"
