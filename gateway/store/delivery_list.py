@@ -6,11 +6,11 @@
 | `status` pending, scheduled, held | `open` |
 | `status` dead | `dead` |
 | `endpoint`, `subscriber` | the indexes of those endpoints and of their late deliveries; `fanned` if they are many |
-| otherwise | `fanned`, with the late deliveries of each event |
+| otherwise | `fanned` with the late deliveries of each event, and `open` and `dead` for what retention left of others |
 
 What an index does not decide is decided on the record, and then on the event's header. A delivery has its place by the
-acceptance of its event, also one that a replay makes later. It appears in these lists once its event is behind the
-recorded mark; `open` and `dead` have it as soon as it has a record.
+acceptance of its event, also one that a replay makes later. It is listed once it is open or dead, or once its event is
+behind the recorded mark.
 """
 
 import struct
@@ -191,9 +191,12 @@ def _sources(
         return [SortedSource(p, p.open) for p in partitions]
     if wanted.state is model.State.DEAD:
         return [SortedSource(p, p.dead) for p in partitions]
-    if wanted.endpoints is None or 2 * len(wanted.endpoints) * len(partitions) > walk.MAX_SOURCES:
-        return [FannedSource(p, ascending) for p in partitions]
     sources: list[walk.Source[ids.DeliveryKey]] = []
+    if wanted.endpoints is None or 2 * len(wanted.endpoints) * len(partitions) > walk.MAX_SOURCES:
+        for partition in partitions:
+            sources += [FannedSource(partition, ascending)]
+            sources += [SortedSource(partition, key) for key in (partition.open, partition.dead)]
+        return sources
     for partition in partitions:
         for number in wanted.endpoints:
             sources += (EndpointSource(partition, number), SortedSource(partition, partition.late_index(number)))

@@ -128,7 +128,10 @@ class _Feed(Generic[T]):
 
 
 class Walk(Generic[T]):
-    """A merge of sources over one span; `expected` is how many entries the caller hopes to need."""
+    """A merge of sources over one span; a position that several sources have comes once.
+
+    `expected` is how many entries the caller hopes to need.
+    """
 
     def __init__(self, redis: Redis, sources: Sequence[Source[T]], span: Span, expected: int) -> None:
         self._redis = redis
@@ -137,6 +140,7 @@ class Walk(Generic[T]):
         self._feeds = [_Feed(source, count) for source in sources]
         self._heap: list[tuple[Position, int]] = []
         self._left = BUDGET
+        self._last: Position | None = None
 
     @property
     def ended(self) -> bool:
@@ -182,7 +186,10 @@ class Walk(Generic[T]):
         while self._heap and len(found) < BATCH:
             _, number = heapq.heappop(self._heap)
             feed = self._feeds[number]
-            found.append(feed.entries.popleft())
+            entry = feed.entries.popleft()
+            if entry.position != self._last:
+                found.append(entry)
+            self._last = entry.position
             self._push(number)
             if feed.dry:
                 break

@@ -23,7 +23,7 @@ class FilledStore:
     """The partitions of one deployment in an emptied store."""
 
     def __init__(self, redis: Redis, partitions: Sequence[PartitionKeys], tokens: Sequence[str]) -> None:
-        self.redis, self.partitions, self._tokens = redis, partitions, tokens
+        self.redis, self.partitions, self.tokens = redis, partitions, tokens
 
     @classmethod
     async def open(cls, redis: Redis, partitions: int = 4) -> "FilledStore":
@@ -62,7 +62,7 @@ class FilledStore:
         """Record the event's deliveries by endpoint number and move the mark over it; {} when nobody matched."""
         partition = self.partitions[address.partition]
         mark = await self._mark(partition)
-        call = deliveries.Settle(partition, self._tokens[address.partition], mark)
+        call = deliveries.Settle(partition, self.tokens[address.partition], mark)
         for endpoint, record in sorted(records.items()):
             attempt = (attempts or {}).get(endpoint)
             packed = model.pack_attempt(attempt) if attempt else b""
@@ -83,7 +83,7 @@ class FilledStore:
         """One transition without moving the mark; `late` for a replay's delivery."""
         partition = self.partitions[key.partition]
         mark = await self._mark(partition)
-        call = deliveries.Settle(partition, self._tokens[key.partition], mark)
+        call = deliveries.Settle(partition, self.tokens[key.partition], mark)
         packed = model.pack_attempt(attempt) if attempt else b""
         call.transition(deliveries.Transition(key, before, after, packed, late=late))
         answer = await call.send(self.redis)

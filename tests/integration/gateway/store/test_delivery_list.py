@@ -165,8 +165,16 @@ async def test_an_unread_event_has_the_deliveries_of_its_candidates(filled: Fill
     found = await delivery_list.of_event(filled.redis, filled.partitions[3], address, [4, 5])
     assert found == [key, ids.DeliveryKey(*address, 5)]
     assert await delivery_list.read_records(filled.redis, filled.partitions, found) == [PENDING, None]
-    assert await read_all(filled) == []
+    assert await read_all(filled) == [key]
+    assert await read_all(filled, ascending=True) == []
     assert await read_all(filled, DeliveryFilter(state=State.PENDING)) == [key]
+
+
+async def test_what_retention_left_of_an_event_is_listed(filled: FilledStore) -> None:
+    gone = await filled.publish(1)
+    await filled.settle(gone, {2: DEAD, 3: SCHEDULED})
+    await filled.redis.xdel(filled.partitions[1].fanned, gone.stream_id)
+    assert await read_all(filled) == [ids.DeliveryKey(*gone, 3), ids.DeliveryKey(*gone, 2)]
 
 
 async def test_a_delivery_whose_event_is_gone_is_listed_without_header(filled: FilledStore) -> None:
