@@ -19,7 +19,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -50,16 +50,27 @@ class PageRequest(NamedTuple):
     ascending: bool
     after: Position | None
     binding: bytes
+    key: bytes
 
-    def page(self, data: Sequence[T], position: Position | None, key: bytes) -> Page[T]:
+    def page(self, data: Sequence[T], position: Position | None) -> Page[T]:
         """The answer; `position` is the one to go on from, None where the list ends."""
-        return Page(list(data), None if position is None else self.cursor(position, key))
+        return Page(list(data), None if position is None else self.cursor(position))
 
-    def cursor(self, position: Position, key: bytes) -> str:
+    def cursor(self, position: Position) -> str:
         """The signed cursor of a position in this list."""
         payload = msgspec.msgpack.encode(position)
-        signed = payload + _mac(key, self.binding, payload)
+        signed = payload + _mac(self.key, self.binding, payload)
         return _text(signed)
+
+    def cut(self, items: Iterable[tuple[Position, T]]) -> Page[T]:
+        """The page of a list that is small enough to be at hand as a whole, in any order, with unique positions."""
+        after = self.after
+        if after is not None:
+            items = [pair for pair in items if (pair[0] > after if self.ascending else pair[0] < after)]
+        ordered = sorted(items, key=lambda pair: pair[0], reverse=not self.ascending)
+        some = ordered[: self.limit]
+        more = len(ordered) > self.limit or (self.ascending and bool(some))
+        return self.page([item for _, item in some], some[-1][0] if more else None)
 
 
 def read(query: Mapping[str, str], scope: str, key: bytes) -> PageRequest:
@@ -75,7 +86,7 @@ def read(query: Mapping[str, str], scope: str, key: bytes) -> PageRequest:
     filters = sorted((name, value) for name, value in query.items() if name not in PARAMETERS)
     binding = hashlib.sha256(msgspec.msgpack.encode((scope, order, filters))).digest()
     after = _position(query["cursor"], binding, key) if "cursor" in query else None
-    return PageRequest(limit, order == "asc", after, binding)
+    return PageRequest(limit, order == "asc", after, binding, key)
 
 
 def _limit(text: str | None) -> int:

@@ -35,13 +35,13 @@ def test_an_unknown_order_is_refused(order: str) -> None:
 
 @given(position=st.lists(st.integers(0, 2**48) | st.text(max_size=60), min_size=1, max_size=5).map(tuple))
 def test_a_cursor_brings_its_position_back(position: pages.Position) -> None:
-    cursor = read(type="order.*").cursor(position, KEY)
+    cursor = read(type="order.*").cursor(position)
     assert read(type="order.*", cursor=cursor).after == position
     assert read(type="order.*", cursor=cursor, limit="7").after == position
 
 
 def test_a_cursor_belongs_to_its_filters_its_order_its_list_and_its_deployment() -> None:
-    cursor = read(type="order.*").cursor((1, 2, 3), KEY)
+    cursor = read(type="order.*").cursor((1, 2, 3))
     assert refusal(type="order.placed", cursor=cursor) == "invalid_cursor"
     assert refusal(cursor=cursor) == "invalid_cursor"
     assert refusal(type="order.*", source="a", cursor=cursor) == "invalid_cursor"
@@ -53,7 +53,7 @@ def test_a_cursor_belongs_to_its_filters_its_order_its_list_and_its_deployment()
 
 @given(at=st.integers(0, 60), flip=st.integers(1, 255))
 def test_a_changed_cursor_is_refused(at: int, flip: int) -> None:
-    cursor = bytearray(read().cursor((1_764_000_000_000, 1, 3), KEY).encode())
+    cursor = bytearray(read().cursor((1_764_000_000_000, 1, 3)).encode())
     cursor[at % len(cursor)] ^= flip
     assert refusal(cursor=cursor.decode("latin-1")) == "invalid_cursor"
 
@@ -64,5 +64,20 @@ def test_what_is_no_cursor_is_refused(cursor: str) -> None:
 
 
 def test_a_page_without_a_position_ends_the_list() -> None:
-    page = read().page(["a"], None, KEY)
+    page = read().page(["a"], None)
     assert (page.data, page.next) == (["a"], None)
+
+
+@given(count=st.integers(0, 30), limit=st.integers(1, 7), ascending=st.booleans())
+def test_a_list_at_hand_is_cut_without_loss_or_repetition(count: int, limit: int, ascending: bool) -> None:
+    items: list[tuple[pages.Position, int]] = [((n // 3, str(n)), n) for n in range(count)]
+    query = {"limit": str(limit), "order": "asc" if ascending else "desc"}
+    seen: list[int] = []
+    page = read(**query).cut(items)
+    while page.data and page.next is not None:
+        seen += page.data
+        page = read(**query, cursor=page.next).cut(items)
+    seen += page.data
+    expected = [n for _, n in sorted(items, key=lambda pair: pair[0], reverse=not ascending)]
+    assert seen == expected
+    assert page.next is None
