@@ -8,11 +8,13 @@ cannot reach the terminal. Repeats are recognised while it runs (inbox in memory
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 
 from receivers.errors import ReceiverError
@@ -21,6 +23,8 @@ from receivers.receiver import Receiver
 from receivers.result import Outcome, Result
 
 _DATA_CHARACTERS = 160
+_MAXIMUM_PORT = 65535
+_OPENING_POLLS, _OPENING_POLL_SECONDS = 500, 0.02
 
 
 class CannotStart(Exception):
@@ -66,7 +70,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     try:
         receiver = build(_secrets(options.secret, environment))
         port = _free(options.host, options.port)
-        asyncio.run(_serve(receiver, options.host, port))
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C before the loop listens to signals
+            asyncio.run(_serve(receiver, options.host, port))
     except (CannotStart, ReceiverError) as error:
         sys.stderr.write(f"printer: {error}\n")
         return 1
@@ -90,13 +95,14 @@ def _secrets(given: list[str] | None, environment: Mapping[str, str]) -> list[st
 
 
 def _free(host: str, port: int) -> int:
+    if not 0 <= port <= _MAXIMUM_PORT:
+        raise CannotStart(f"{port} is not a port; give --port 0 to {_MAXIMUM_PORT}")
     # the server binds with SO_REUSEPORT and would silently share the port with another one of its kind
     try:
         with socket.create_server((host, port)) as probe:
             return int(probe.getsockname()[1])
-    except (OSError, OverflowError) as error:
-        number = getattr(error, "errno", None) or 0
-        reason = os.strerror(number) if number > 0 else "no such address or port"
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such address"
         raise CannotStart(f"cannot listen on {host}:{port} ({reason}); give another --port") from None
 
 
@@ -110,8 +116,20 @@ async def _serve(receiver: Receiver, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
-    _say(f"listening on http://{host}:{port}  (Ctrl-C stops)")
-    await server.serve()
+    serving = asyncio.create_task(server.serve())
+    if await asyncio.to_thread(_opened, host, port):
+        _say(f"listening on http://{host}:{port}  (Ctrl-C stops)")
+    await serving
+
+
+def _opened(host: str, port: int) -> bool:
+    """Wait until the port takes connections; the server says nothing when it is ready."""
+    pause = threading.Event()
+    for _ in range(_OPENING_POLLS):
+        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+            return True
+        pause.wait(_OPENING_POLL_SECONDS)
+    return False
 
 
 def _say(line: str) -> None:

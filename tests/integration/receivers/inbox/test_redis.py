@@ -2,16 +2,19 @@
 
 import asyncio
 import secrets
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
 
+from receivers import Event, Outcome, Receiver
 from receivers.errors import InboxError
 from receivers.inbox.base import Claimed, Done, Inbox, InProgress
 from receivers.inbox.redis import RedisInbox
 from tests.support.inbox_suite import InboxSuite
 from tests.support.valkey import ValkeyServer
+from tests.support.webhooks import SECRET, TIMESTAMP, event_body, signed_headers
 
 
 @pytest.fixture
@@ -27,6 +30,14 @@ async def entry_of(client: redis.asyncio.Redis, key: str | bytes) -> list[bytes]
     return value.split(b":")
 
 
+async def end_leases(client: redis.asyncio.Redis, prefix: str) -> None:
+    """Move the end of every claim into the past: the server's clock cannot be moved."""
+    for key in await client.keys(f"{prefix}*"):
+        state, *_, token = await entry_of(client, key)
+        if state == b"claimed":
+            await client.set(key, b":".join([state, b"1", token]), keepttl=True)
+
+
 @pytest.fixture
 def prefix() -> str:
     return f"test:{secrets.token_hex(8)}:"
@@ -39,11 +50,7 @@ class TestRedisInbox(InboxSuite):
         return RedisInbox(client, prefix=prefix)
 
     async def let_the_lease_pass(self, inbox: Inbox) -> None:
-        # the server's clock cannot be moved, so the end of the lease is
-        for key in await self.client.keys(f"{self.prefix}*"):
-            state, *_, token = await entry_of(self.client, key)
-            if state == b"claimed":
-                await self.client.set(key, b":".join([state, b"1", token]), keepttl=True)
+        await end_leases(self.client, self.prefix)
 
     async def let_the_ttl_pass(self, inbox: Inbox) -> None:
         for key in await self.client.keys(f"{self.prefix}*"):
@@ -144,3 +151,71 @@ async def test_a_killed_server_loses_neither_claims_nor_done(valkey_server: Valk
     assert isinstance(await inbox.claim("evt_2"), InProgress)
     assert await inbox.commit("evt_2", second.token)
     await inbox.aclose()
+
+
+async def test_the_same_message_a_hundred_times_at_once_over_two_receivers(valkey_url: str, prefix: str) -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def handler(event: Event) -> None:
+        nonlocal runs
+        runs += 1
+        begun.set()
+        await finish.wait()
+
+    inboxes = [RedisInbox.from_url(valkey_url, prefix=prefix) for _ in range(2)]
+    receivers = [Receiver(SECRET, inbox=inbox, now=lambda: TIMESTAMP) for inbox in inboxes]
+    for receiver in receivers:
+        receiver.on("*")(handler)
+    body = event_body()
+    sending = [receiver.handle(body, signed_headers(body)) for receiver in receivers for _ in range(50)]
+    gathered = asyncio.gather(*sending)
+    await begun.wait()
+    finish.set()
+    outcomes = [result.outcome for result in await gathered]
+    assert runs == 1
+    assert outcomes.count(Outcome.HANDLED) == 1
+    assert set(outcomes) <= {Outcome.HANDLED, Outcome.IN_PROGRESS, Outcome.DUPLICATE}
+    assert (await receivers[1].handle(body, signed_headers(body))).outcome is Outcome.DUPLICATE
+    for inbox in inboxes:
+        await inbox.aclose()
+
+
+HANGS = """
+import asyncio, sys
+from receivers import Receiver
+from receivers.inbox.redis import RedisInbox
+from tests.support.webhooks import SECRET, TIMESTAMP, event_body, signed_headers
+
+async def main():
+    receiver = Receiver(SECRET, inbox=RedisInbox.from_url(sys.argv[1], prefix=sys.argv[2]), now=lambda: TIMESTAMP)
+
+    @receiver.on("*")
+    async def handler(event):
+        print("begun", flush=True)
+        await asyncio.Event().wait()
+
+    await receiver.handle(event_body(), signed_headers(event_body()))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_receiver_killed_in_its_handler_loses_nothing(
+    client: redis.asyncio.Redis, valkey_url: str, prefix: str
+) -> None:
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HANGS, valkey_url, prefix, stdout=asyncio.subprocess.PIPE
+    )
+    assert killed.stdout is not None
+    assert await killed.stdout.readline() == b"begun\n"
+    killed.kill()
+    await killed.wait()
+    receiver = Receiver(SECRET, inbox=RedisInbox(client, prefix=prefix), now=lambda: TIMESTAMP)
+    handled: list[Event] = []
+    receiver.on("*")(handled.append)
+    body = event_body()
+    assert (await receiver.handle(body, signed_headers(body))).outcome is Outcome.IN_PROGRESS
+    await end_leases(client, prefix)
+    assert (await receiver.handle(body, signed_headers(body))).outcome is Outcome.HANDLED
+    assert len(handled) == 1
