@@ -87,10 +87,12 @@ class Opening:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def hand_over(self, connection: Connection) -> None:
-        """Send on this connection, which gives the result."""
+        """Send on this connection, which gives the result; one that comes too late is closed."""
         done, self._done = self._done, None
         self._pool.deadlines.forget(self)
-        if done is not None:
+        if done is None:
+            connection.close()
+        else:
             connection.start(self._request, self._started, self.deadline, done)
 
     def expire(self) -> None:

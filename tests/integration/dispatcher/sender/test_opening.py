@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from dispatcher.sender import Failed, Limits
-from dispatcher.sender.opening import classify
+from dispatcher.sender import Failed, Limits, Result
+from dispatcher.sender.opening import Opening, classify
+from gateway.clock import SystemClock
 from tests.integration.dispatcher.sender.authority import Authority
 from tests.integration.dispatcher.sender.harness import REQUEST, Harness
 from tests.support import adversaries
@@ -190,6 +191,23 @@ async def test_tls_that_hangs_after_the_request_ends_at_the_deadline(
         failed = await tls_harness.failed(tls_harness.destination(receiver.port, "https"), REQUEST, SHORT)
         assert failed.error == "deadline"
         await until(lambda: receiver.closed_connections == 1, 5, "our close")
+
+
+async def test_one_result_whatever_comes_after_it(harness: Harness) -> None:
+    async with Adversary(adversaries.answer(OK)) as receiver:
+        destination = harness.destination(receiver.port)
+        await harness.answered(destination)
+        pool = harness.sender._pool
+        connection = pool.take(destination.key, SystemClock().monotonic())
+        assert connection is not None
+        results: list[Result] = []
+        opening = Opening(pool, destination, REQUEST, 0, 1e9, results.append)
+        opening.fail("reset", "first")
+        opening.fail("reset", "second")
+        opening.hand_over(connection)
+        await until(pool.empty, 5, "our close")
+    assert [result.detail for result in results if isinstance(result, Failed)] == ["first"]
+    assert receiver.requests == [REQUEST]
 
 
 def test_what_is_unforeseen_still_has_a_word_of_the_closed_set(caplog: pytest.LogCaptureFixture) -> None:
