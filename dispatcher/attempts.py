@@ -84,6 +84,7 @@ class Attempts:
             loop.call_soon(self._done, delivery, None, b"", result)
             return
         self._free(delivery)
+        delivery.running = False
         if not delivery.partition.lost:
             delivery.partition.skip(delivery, off, self._time.now_ms())
 
@@ -122,6 +123,7 @@ class Attempts:
             delivery.record is None or delivery.record.state is not State.DEAD
         )
         announce = died and not delivery.event.type.startswith("hookline.")
+        delivery.running = False
         delivery.partition.transition(delivery, verdict.after, attempt, announce=announce)
 
     async def _gone(self, delivery: Delivery, result: Result, settle: Callable[[], None]) -> None:

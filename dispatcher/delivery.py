@@ -25,12 +25,14 @@ class Delivery:
     """One event for one endpoint while something is to be done for it.
 
     `record` is what the store has, or will have once what is queued is settled; None before the first record.
-    `progress` is set while the event's mark waits for the first record. `order` is what a person asked for.
+    `running` from the start of an attempt until its outcome is queued to be settled; `queued` counts the transitions
+    that the store has not confirmed. `progress` is set while the event's mark waits for the first record. `order` is
+    what a person asked for.
     """
 
     __slots__ = (
         "attempt", "event", "key", "order", "partition", "progress",
-        "record", "running", "since", "started_ms", "trigger",
+        "queued", "record", "running", "since", "started_ms", "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +49,7 @@ class Delivery:
         self.record, self.progress, self.order = record, progress, order
         self.attempt = record.attempts + 1 if record else 1
         self.running = False
+        self.queued = 0
         self.since = 0.0
         self.started_ms = 0
 

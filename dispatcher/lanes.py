@@ -96,7 +96,6 @@ class Lanes:
 
     def finished(self, delivery: Delivery) -> None:
         """The answer of an attempt is in: its slot is free."""
-        delivery.running = False
         queue = self.queue(delivery.endpoint)
         queue.in_flight -= 1
         self.fill(queue)

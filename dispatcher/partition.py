@@ -3,9 +3,11 @@
     log -> reader -> accept: Progress per event, Delivery per match -> lanes -> ... -> transition -> settle call
                                                                                       -> mark moves
 
-Invariants: the mark passes an event only in a script that leaves every delivery of it with a record; the transitions
-of one delivery reach the store in the order in which they were made (one call at a time, and a call that failed is sent
-again as it was); at the first answer that contradicts what is believed here, the partition is given up and taken again.
+Invariants: the mark passes an event only in a script that leaves every delivery of it with a record. A delivery is in
+hand from the read or load until the last transition of it is settled, so that it is never taken from the store a second
+time meanwhile. The transitions of one delivery reach the store in the order in which they were made (one call at a
+time, and a call that failed is sent again as it was). At the first answer that contradicts what is believed here, the
+partition is given up and taken again.
 """
 
 from collections import Counter, deque
@@ -26,6 +28,7 @@ BATCH_ITEMS = 128
 class _Queued(NamedTuple):
     change: deliveries.Transition
     progress: Progress | None
+    delivery: Delivery
 
 
 def in_lane(record: Record | None) -> bool:
@@ -96,11 +99,11 @@ class Partition:
             bool(order and order.run), self.released, announce,
         )  # fmt: skip
         self.lane_sizes[delivery.endpoint] += in_lane(after) - in_lane(delivery.record)
-        self._queue.append(_Queued(change, delivery.progress))
+        self._queue.append(_Queued(change, delivery.progress, delivery))
+        delivery.queued += 1
+        self.in_hand[delivery.key] = delivery
         delivery.record, delivery.progress, delivery.order = after, None, None
         self.unrecorded.pop(delivery.key, None)
-        if not delivery.running:
-            self.in_hand.pop(delivery.key, None)
         self._wake()
 
     def defer(self, delivery: Delivery, now_ms: int) -> None:
@@ -153,6 +156,12 @@ class Partition:
     def settled(self, answer: deliveries.Settled) -> None:
         """Take the answer of the call that was sent."""
         call, self._call = self._call, None
+        for queued in self._sent:
+            delivery = queued.delivery
+            delivery.queued -= 1
+            if not delivery.queued and not delivery.running:
+                self.in_hand.pop(delivery.key, None)
+        self._sent = []
         contradicted = answer.code != "K" or "0" in answer.outcomes
         if self.released or call is None:
             return

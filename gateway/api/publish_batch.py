@@ -46,7 +46,7 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 OPERATION = Operation(
     "publish_batch", "POST", "/v1/events/batch", "Publish up to 1,000 events", answers={200: BatchAnswer},
     scope="publish",
-    description="Items have ids, or get `<Idempotency-Key>-<index>`. Look at each result: an item may be 503; then send "
+    description="Items have ids, or get `<Idempotency-Key>-<index>`. An item may be 503: then send "
     "the same batch again, what was accepted answers `duplicate: true`.",
     body=list[envelope.Envelope], parameters=(IDEMPOTENCY_KEY,),
     problems=(
