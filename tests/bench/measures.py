@@ -98,6 +98,7 @@ def drain(bench: Bench) -> list[Figure]:
     for dispatchers, goal in ((1, ">= 8000"), (2, "")):
         with Rig(dispatchers=dispatchers, partitions=bench.partitions) as rig:
             rig.warm_up(0.5)
+            rig.system.wait_balanced()
             for name in rig.system.dispatchers:
                 rig.system.pause(name)
             result = rig.load(count=bench.backlog, batch=500, connections=4)

@@ -3,7 +3,7 @@
     with Proxy(server.port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}/0"
         proxy.lose_reply(b"EVALSHA")     # the next request with these bytes is executed, its reply never arrives
-        proxy.delay(0.2); proxy.drop(); proxy.reset(); proxy.refuse(); proxy.heal()
+        proxy.delay(0.2); proxy.drop(); proxy.mute(); proxy.reset(); proxy.refuse(); proxy.heal()
 
 It runs in a thread with a loop of its own, so that tests of either colour can use it. Requests are what the client
 sends, replies what the server sends.
@@ -36,6 +36,8 @@ class Proxy:
         self._refusing = False
         self._halving = False
         self._losing: bytes | None = None
+        self._dropping_from: bytes | None = None
+        self._mute = False
         self._loop = asyncio.new_event_loop()
         self._pairs: set[_Pair] = set()
         self._ready = threading.Event()
@@ -66,6 +68,18 @@ class Proxy:
         """Swallow all bytes of both directions; connections stay open, as with a dead peer."""
         self._dropping = True
 
+    def drop_from(self, request: bytes) -> None:
+        """From the next request that contains these bytes on, swallow everything."""
+        self._dropping_from = request
+
+    def is_dropping(self) -> bool:
+        """Whether bytes are swallowed now."""
+        return self._dropping
+
+    def mute(self) -> None:
+        """Let requests through and swallow the replies; connections stay open."""
+        self._mute = True
+
     def refuse(self) -> None:
         """Reset every connection, also new ones, until healed."""
         self._refusing = True
@@ -86,8 +100,8 @@ class Proxy:
     def heal(self) -> None:
         """Forward faithfully again; what was swallowed is gone."""
         self._delay = 0.0
-        self._dropping = self._refusing = self._halving = False
-        self._losing = None
+        self._dropping = self._refusing = self._halving = self._mute = False
+        self._losing = self._dropping_from = None
 
     def wait_lost(self, count: int = 1, seconds: float = 10.0) -> None:
         """Wait until so many replies were lost."""
@@ -141,6 +155,8 @@ class Proxy:
     async def _requests(self, reader: asyncio.StreamReader, pair: "_Pair") -> None:
         async for chunk in _chunks(reader):
             await self._linger()
+            if self._dropping_from is not None and self._dropping_from in chunk:
+                self._dropping = True
             if self._dropping:
                 continue
             if self._halving:
@@ -160,7 +176,7 @@ class Proxy:
             if pair.losing:
                 self.lost_replies += 1
                 break
-            if not self._dropping:
+            if not (self._dropping or self._mute):
                 pair.client.write(chunk)
         pair.reset()
 

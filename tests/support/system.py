@@ -183,7 +183,7 @@ class System:
 
     def drained(self) -> bool:
         """Whether every event is recorded and no delivery is open."""
-        with redis.Redis.from_url(self.store.url, decode_responses=True) as client:
+        with redis.Redis.from_url(self.store.url) as client:
             for names in map(self.keys, range(self.partitions)):
                 newest = client.xrevrange(names.log, count=1)
                 if client.zcard(names.open) or (newest and client.get(names.recorded) != newest[0][0]):
@@ -193,6 +193,34 @@ class System:
     def wait_drained(self, seconds: float) -> None:
         """Wait until it is."""
         wait_until(self.drained, seconds, "every delivery in a terminal state")
+
+    def wait_states(self, wanted: Mapping[str, int], seconds: float) -> None:
+        """Wait until so many deliveries are in each of these states, by the API."""
+
+        def reached() -> bool:
+            return all(len(list(self.api.pages("/v1/deliveries", status=s))) >= n for s, n in wanted.items())
+
+        wait_until(reached, seconds, f"deliveries in the states {dict(wanted)}")
+
+    def stored(self) -> int:
+        """How many entries the logs have."""
+        with redis.Redis.from_url(self.store.url) as client:
+            return sum(client.xlen(self.keys(number).log) for number in range(self.partitions))
+
+    def owned_by(self, name: str) -> list[int]:
+        """The partitions whose lease a running dispatcher holds; its member id has its process id in it."""
+        mark = f"-{self.parts[name].pid}-"
+        return [number for number, owner in enumerate(self.owners()) if mark in owner]
+
+    def wait_balanced(self, seconds: float = READY_SECONDS) -> None:
+        """Wait until every running dispatcher holds its share, within one partition."""
+        running = [name for name in self.dispatchers if self.parts[name].running]
+
+        def even() -> bool:
+            shares = [len(self.owned_by(name)) for name in running]
+            return sum(shares) == self.partitions and max(shares) - min(shares) <= 1
+
+        wait_until(even, seconds, "an even share for every dispatcher")
 
     def keys(self, number: int) -> PartitionKeys:
         """The keys of a partition."""

@@ -72,6 +72,26 @@ def test_dropped_bytes_are_a_timeout_until_healed(proxy: Proxy, client: "redis.R
     assert client.ping()
 
 
+def test_muted_replies_are_lost_and_the_write_is_done(
+    proxy: Proxy, client: "redis.Redis", direct: "redis.Redis"
+) -> None:
+    proxy.mute()
+    with pytest.raises(redis.TimeoutError):
+        client.incr("proxied")
+    proxy.heal()
+    assert direct.get("proxied") == "1"
+
+
+def test_a_request_can_begin_the_dropping(proxy: Proxy, client: "redis.Redis", direct: "redis.Redis") -> None:
+    proxy.drop_from(b"INCRBY")
+    assert client.ping()
+    assert not proxy.is_dropping()
+    with pytest.raises(redis.TimeoutError):
+        client.incr("proxied")
+    assert proxy.is_dropping()
+    assert direct.get("proxied") is None
+
+
 def test_delay_counts_per_direction(proxy: Proxy, client: "redis.Redis") -> None:
     proxy.delay(REPLY_SECONDS)
     with pytest.raises(redis.TimeoutError):

@@ -1,0 +1,121 @@
+"""A dispatcher dies at every stage of a delivery (FAULTS 1, row 9): all delivered, duplicates only without a record."""
+
+import pytest
+
+from gateway.store import scripts
+from tests.chaos.conftest import Start
+from tests.chaos.receivers import balances, judge, publish, register
+from tests.support.proxy import Proxy
+from tests.support.sink_process import SinkProcess
+from tests.support.system import System
+from tests.support.valkey import ValkeyServer
+
+pytestmark = pytest.mark.chaos
+SETTLE = scripts.load("settle").sha.encode()
+EVENTS = 20
+DRAIN_SECONDS = 40.0
+
+
+def successor(system: System) -> None:
+    """Kill the only dispatcher; another one has to wait for its lease to be given up for dead."""
+    system.kill9("dispatcher-0")
+    system.start("dispatcher-0")
+    system.wait_drained(DRAIN_SECONDS)
+
+
+def test_between_read_and_send(start: Start, sink: SinkProcess) -> None:
+    system = start(settings={"HOOKLINE_MAX_IN_FLIGHT": "1"})
+    names = register(system, sink, "slow")
+    sink.configure("slow", hold=True)
+    events = publish(system, EVENTS)
+    sink.wait_received(1, 10)
+    system.kill9("dispatcher-0")
+    in_flight = sink.stats()["received"]
+    sink.configure("slow", hold=False)
+    successor(system)
+    findings = judge(system, sink, names, events)
+    assert findings.faultless, findings.report()
+    assert findings.received <= EVENTS + in_flight
+    assert not balances(system)
+
+
+def test_during_the_send(start: Start, sink: SinkProcess) -> None:
+    system = start()
+    names = register(system, sink, "held")
+    sink.configure("held", hold=True)
+    events = publish(system, EVENTS)
+    sink.wait_received(EVENTS, 10)
+    system.kill9("dispatcher-0")
+    sink.configure("held", hold=False)
+    successor(system)
+    findings = judge(system, sink, names, events)
+    assert findings.faultless, findings.report()
+    assert findings.received == 2 * EVENTS
+    assert not balances(system)
+
+
+def test_after_the_send_and_before_the_record(sink: SinkProcess, start: Start) -> None:
+    store = ValkeyServer()
+    with Proxy(store.port) as proxy:
+        system = start(store=store, urls={"dispatcher": proxy.url})
+        names = register(system, sink, "quick")
+        proxy.drop_from(SETTLE)
+        events = publish(system, EVENTS)
+        sink.wait_received(EVENTS, 10)
+        system.kill9("dispatcher-0")
+        proxy.heal()
+        successor(system)
+        findings = judge(system, sink, names, events)
+        assert findings.faultless, findings.report()
+        assert findings.duplicated == EVENTS
+        assert not balances(system)
+
+
+def test_around_the_scheduling_of_a_retry(sink: SinkProcess, start: Start) -> None:
+    store = ValkeyServer()
+    with Proxy(store.port) as proxy:
+        system = start(store=store, urls={"dispatcher": proxy.url})
+        names = register(system, sink, "failing", retry_schedule=[15, 1, 1])
+        sink.configure("failing", status=500)
+        proxy.mute()
+        events = publish(system, 1)
+        sink.wait_received(1, 10)
+        system.kill9("dispatcher-0")
+        proxy.heal()
+        sink.configure("failing", status=200)
+        successor(system)
+        findings = judge(system, sink, names, events)
+        assert findings.faultless, findings.report()
+        assert [line.attempt for line in sink.received()] in ([1, 2], [1, 1])
+        assert not balances(system)
+
+
+def test_after_the_record_of_a_failure_only_the_next_attempt_is_made(sink: SinkProcess, start: Start) -> None:
+    system = start()
+    names = register(system, sink, "failing", retry_schedule=[12, 1, 1])
+    sink.configure("failing", status=500)
+    events = publish(system, EVENTS)
+    sink.wait_received(EVENTS, 10)
+    system.wait_states({"scheduled": EVENTS}, 10)
+    sink.configure("failing", status=200)
+    successor(system)
+    findings = judge(system, sink, names, events)
+    assert findings.faultless, findings.report()
+    assert sorted(line.attempt for line in sink.received()) == [1] * EVENTS + [2] * EVENTS
+    assert not balances(system)
+
+
+@pytest.mark.timeout(240)
+def test_in_the_middle_of_a_large_fan_out(sink: SinkProcess, start: Start) -> None:
+    system = start()
+    endpoints = 10_000
+    for begin in range(0, endpoints, 250):
+        wanted = [{"url": sink.url(f"n{number}")} for number in range(begin, begin + 250)]
+        system.api.create_subscriber(f"s-{begin}", *wanted)
+    assert system.api.publish({"type": "chaos.event", "id": "wide", "data": 1}).status_code == 202
+    sink.wait_received(endpoints // 3, 30)
+    successor(system)
+    received = sink.received()
+    assert {line.endpoint for line in received} == {f"n{number}" for number in range(endpoints)}
+    assert len(received) - endpoints < 1_000
+    assert not balances(system)
