@@ -75,7 +75,8 @@ class Replays:
     async def update(self, read: Replay, changed: Replay) -> Replay:
         """Replace the replay that was read by the changed one; the replay as stored.
 
-        Id, run and time of creation stay. Raises Conflict when it is not (any more) as it was read.
+        Id, run and time of creation stay. Raises Conflict when it is not (any more) as it was read; after a lost
+        reply and another writer also when the change was made.
         """
         new = msgspec.structs.replace(
             changed, id=read.id, run=read.run, created_ms=read.created_ms, updated_ms=self._clock.wall_ms()
@@ -88,7 +89,8 @@ class Replays:
     async def change(self, replay_id: str, decide: Callable[[Replay], Replay | None]) -> Replay | None:
         """Read, decide and replace until nobody came between; None when it is missing.
 
-        `decide` gives the changed replay, or None to leave it as it is.
+        `decide` gives the changed replay, or None to leave it as it is. It may be asked again, after a lost reply and
+        another writer even about a replay that has its change already: it must set, or count what may be counted twice.
         """
         while (read := await self.get(replay_id)) is not None:
             changed = decide(read)

@@ -2,6 +2,7 @@
 -- The end of the change stream, for a reader that is about to load everything.
 --
 -- KEYS  1 changes
+-- ARGV  none
 -- Returns the id of the newest entry.
 -- Invariant: that entry exists, so that a reader recognises later whether the stream still reaches back to it.
 

@@ -3,11 +3,18 @@ import asyncio
 import msgspec
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
+from gateway.model.endpoint import Endpoint
 from gateway.model.replay import Replay
-from gateway.store import errors
+from gateway.model.subscriber import Subscriber
+from gateway.store import connection, errors
+from gateway.store.health import HealthReport, HealthStore
+from gateway.store.members import Members
+from gateway.store.registry import Registry
 from gateway.store.replays import Replays
 from tests.integration.gateway.store.clock import HandClock
+from tests.support.valkey import ValkeyServer
 
 
 def replay(replay_id: str) -> Replay:
@@ -54,7 +61,8 @@ async def test_a_change_that_decides_nothing_leaves_it_as_it_is(replays: Replays
     assert await replays.change("missing", lambda read: read) is None
 
 
-async def test_a_cancel_and_many_slices_at_once_overwrite_nothing(replays: Replays) -> None:
+async def test_a_cancel_and_many_slices_at_once_overwrite_nothing(plain_redis: Redis, clock: HandClock) -> None:
+    replays = Replays(plain_redis, clock)
     await replays.create(replay("rpl_1"))
 
     def advance(read: Replay) -> Replay:
@@ -68,3 +76,23 @@ async def test_a_cancel_and_many_slices_at_once_overwrite_nothing(replays: Repla
     stored = await replays.get("rpl_1")
     assert stored
     assert (stored.beat, stored.status) == (10, "cancelled")
+
+
+async def test_a_full_store_takes_no_new_replay_but_every_change(valkey_server: ValkeyServer, clock: HandClock) -> None:
+    client = connection.connect(valkey_server.url)
+    replays, registry = Replays(client, clock), Registry(client, clock)
+    made = Endpoint("a", 0, "shop", "internal", "http://shop.local/in")
+    await registry.bootstrap(4)
+    await registry.create_subscriber(Subscriber("shop", "internal"), [made])
+    running = await replays.create(replay("rpl_1"))
+    await client.config_set("maxmemory", 1)
+    with pytest.raises(OutOfMemoryError):
+        await replays.create(replay("rpl_2"))
+    assert (await replays.update(running, msgspec.structs.replace(running, status="cancelled"))).status == "cancelled"
+    await registry.create_endpoint(msgspec.structs.replace(made, id="b"))
+    assert await registry.disable("a", "gone", 1_000)
+    assert await registry.enable("a")
+    assert await HealthStore(client).report([HealthReport(1, "a", 1, last_success_ms=1)], 3_600, 1_000) == []
+    assert await Members(client).beat("one") == {"one": 1}
+    assert await registry.delete_subscriber("shop")
+    await client.aclose()
