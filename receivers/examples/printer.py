@@ -11,24 +11,16 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
-import socket
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 
 from receivers.errors import ReceiverError
 from receivers.event import Event
+from receivers.examples.serving import CannotStart, free_port, leave, serve
 from receivers.receiver import Receiver
 from receivers.result import Outcome, Result
 
 _DATA_CHARACTERS = 160
-_MAXIMUM_PORT = 65535
-_OPENING_POLLS, _OPENING_POLL_SECONDS = 500, 0.02
-
-
-class CannotStart(Exception):
-    """One line for the person: what is in the way, and the way out."""
 
 
 def describe(event: Event) -> str:
@@ -69,9 +61,10 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     options = _options(arguments)
     try:
         receiver = build(_secrets(options.secret, environment))
-        port = _free(options.host, options.port)
+        port = free_port(options.host, options.port)
+        address = f"http://{options.host}:{port}"
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C before the loop listens to signals
-            asyncio.run(_serve(receiver, options.host, port))
+            asyncio.run(serve(receiver, options.host, port, lambda: _say(f"listening on {address}  (Ctrl-C stops)")))
     except (CannotStart, ReceiverError) as error:
         sys.stderr.write(f"printer: {error}\n")
         return 1
@@ -94,50 +87,10 @@ def _secrets(given: list[str] | None, environment: Mapping[str, str]) -> list[st
     return secrets
 
 
-def _free(host: str, port: int) -> int:
-    if not 0 <= port <= _MAXIMUM_PORT:
-        raise CannotStart(f"{port} is not a port; give --port 0 to {_MAXIMUM_PORT}")
-    # the server binds with SO_REUSEPORT and would silently share the port with another one of its kind
-    try:
-        with socket.create_server((host, port)) as probe:
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such address"
-        raise CannotStart(f"cannot listen on {host}:{port} ({reason}); give another --port") from None
-
-
-async def _serve(receiver: Receiver, host: str, port: int) -> None:
-    try:
-        from granian.constants import Interfaces
-        from granian.server.embed import Server
-    except ImportError:
-        raise CannotStart("it is served by granian: pip install 'hookline[server]'") from None
-    server = Server(receiver, host, port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    serving = asyncio.create_task(server.serve())
-    if await asyncio.to_thread(_opened, host, port):
-        _say(f"listening on http://{host}:{port}  (Ctrl-C stops)")
-    await serving
-
-
-def _opened(host: str, port: int) -> bool:
-    """Wait until the port takes connections; the server says nothing when it is ready."""
-    pause = threading.Event()
-    for _ in range(_OPENING_POLLS):
-        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
-            return True
-        pause.wait(_OPENING_POLL_SECONDS)
-    return False
-
-
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    status = main()
-    # granian's threads may outlive the interpreter's end and then panic after the last line: do not wait for it
-    os._exit(status)
+    leave(main())

@@ -1,14 +1,17 @@
 """Serves an example's receiver with granian until Ctrl-C or SIGTERM, and says in one line why it cannot."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 
 from receivers.receiver import Receiver
 
 MAXIMUM_PORT = 65_535
+_OPENING_POLLS, _OPENING_POLL_SECONDS = 500, 0.02
 
 
 class CannotStart(Exception):
@@ -32,7 +35,7 @@ def free_port(host: str, port: int) -> int:
 
 
 async def serve(receiver: Receiver, host: str, port: int, listening: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `listening` is called when the port is about to open."""
+    """Serve until SIGINT or SIGTERM; `listening` is called once the port takes connections."""
     try:
         from granian.constants import Interfaces
         from granian.server.embed import Server
@@ -42,8 +45,20 @@ async def serve(receiver: Receiver, host: str, port: int, listening: Callable[[]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
-    listening()
-    await server.serve()
+    serving = asyncio.create_task(server.serve())
+    if await asyncio.to_thread(_opened, host, port):
+        listening()
+    await serving
+
+
+def _opened(host: str, port: int) -> bool:
+    # the server says nothing when it is ready
+    pause = threading.Event()
+    for _ in range(_OPENING_POLLS):
+        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+            return True
+        pause.wait(_OPENING_POLL_SECONDS)
+    return False
 
 
 def leave(status: int) -> None:
