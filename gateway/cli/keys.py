@@ -7,12 +7,12 @@ import click
 from redis.asyncio import Redis
 from rich.console import Console
 
+from gateway import rfc3339
 from gateway.cli import console as look
 from gateway.cli.attach import store
 from gateway.cli.errors import CommandFailed
 from gateway.clock import Clock
 from gateway.model.api_key import Scope
-from gateway import rfc3339
 from gateway.settings import Settings
 from gateway.store.api_keys import ApiKeys
 from gateway.store.registry import Registry

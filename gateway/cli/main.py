@@ -72,7 +72,7 @@ def up() -> None:
 @click.option("--once", is_flag=True, help="End after the story: 0 when every act succeeded, else 1.")
 def demo(once: bool) -> None:
     """See it work: a story in four acts; the system then stays up for you to try."""
-    from gateway.cli.demo import demo as run
+    from gateway.cli.demo.run import demo as run
 
     sys.exit(asyncio.run(run(load_settings(), os.environ, look.make(), once=once)))
 
