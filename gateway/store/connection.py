@@ -12,8 +12,19 @@ from redis.backoff import ExponentialBackoff
 CONNECT_SECONDS = 2.0
 REPLY_SECONDS = 5.0
 RETRIES = 2
-UNAVAILABLE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError)
-"""Errors that mean: not now; the outcome of a write is unknown."""
+CONNECTIONS = 512
+UNAVAILABLE = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,
+    exceptions.MasterDownError,
+    exceptions.TryAgainError,
+)
+"""Errors that mean: not now."""
+_REFUSALS = ("OOM", "MISCONF", "NOREPLICAS")
 
 
 def connect(url: str, reply_seconds: float = REPLY_SECONDS) -> Redis:
@@ -23,7 +34,7 @@ def connect(url: str, reply_seconds: float = REPLY_SECONDS) -> Redis:
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=reply_seconds,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
-        health_check_interval=0,
+        max_connections=CONNECTIONS,
         protocol=3,
     )
 
@@ -32,10 +43,7 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether the store cannot take this now: down, hung, loading, full, read-only or without enough replicas."""
     if isinstance(error, UNAVAILABLE):
         return True
-    text = str(error)
-    return isinstance(error, exceptions.ResponseError) and text.startswith(
-        ("OOM", "LOADING", "READONLY", "MISCONF", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN")
-    )
+    return isinstance(error, exceptions.ResponseError) and str(error).startswith(_REFUSALS)
 
 
 async def store_ms(redis: Redis) -> int:
