@@ -48,7 +48,15 @@ def become(module: tuple[str, ...]) -> NoReturn:
     os.execve(command[0], command, environment(load_settings(), os.environ))  # noqa: S606 - our own interpreter
 
 
-@click.group(context_settings=CONTEXT)
+class Ordered(click.Group):
+    """Lists its commands as they are written, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order of definition."""
+        return list(self.commands)
+
+
+@click.group(cls=Ordered, context_settings=CONTEXT)
 @click.version_option(package_name="hookline", prog_name="hookline", message="%(prog)s %(version)s")
 def main() -> None:
     """Webhook gateway: events in over HTTP, kept in Redis, delivered as signed webhooks.
@@ -59,7 +67,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(short_help="Run the whole system, supervised.")
 @accept_data_loss
 def up() -> None:
     """Run the whole system, each process restarted when it dies."""
@@ -68,7 +76,7 @@ def up() -> None:
     sys.exit(asyncio.run(run(load_settings(), os.environ, look.make())))
 
 
-@main.command()
+@main.command(short_help="See it work: a story in four acts.")
 @click.option("--once", is_flag=True, help="End after the story: 0 when every act succeeded, else 1.")
 def demo(once: bool) -> None:
     """See it work: a story in four acts; the system then stays up for you to try."""
@@ -77,28 +85,28 @@ def demo(once: bool) -> None:
     sys.exit(asyncio.run(run(load_settings(), os.environ, look.make(), once=once)))
 
 
-@main.command()
+@main.command(short_help="Run one gateway: events in, the API.")
 @accept_data_loss
 def gateway() -> None:
     """Run one gateway: takes events in over HTTP and answers the API."""
     become(programs.GATEWAY)
 
 
-@main.command()
+@main.command(short_help="Run one dispatcher: webhooks out.")
 @accept_data_loss
 def dispatcher() -> None:
     """Run one dispatcher: delivers the events of its share of the partitions."""
     become(programs.DISPATCHER)
 
 
-@main.command()
+@main.command(short_help="Run one worker: replays.")
 @accept_data_loss
 def worker() -> None:
     """Run one worker: does the operator jobs, such as replays."""
     become(programs.WORKER)
 
 
-@main.command()
+@main.command(short_help="Say how the system does and what is at risk.")
 def doctor() -> None:
     """Say how the system does and what is at risk; exit code 1 when something is."""
     from gateway.cli.doctor import doctor as run
@@ -106,7 +114,7 @@ def doctor() -> None:
     sys.exit(asyncio.run(run(load_settings(), SystemClock(), look.make())))
 
 
-@main.command()
+@main.command(short_help="Recount every event and delivery.")
 def ledger() -> None:
     """Recount every event and delivery; exit code 1 when the books do not balance."""
     from gateway.cli.ledger import ledger as run

@@ -1,6 +1,5 @@
 """The services of the shop: processes built on `receivers`, each with a subscriber and an endpoint at the gateway."""
 
-import asyncio
 import socket
 from collections.abc import Mapping
 
@@ -87,15 +86,3 @@ class Shop:
         await self.feed.take(
             lambda line: line.get("service") == name and line.get("outcome") == "listening", START_SECONDS
         )
-        async with asyncio.timeout(START_SECONDS):
-            while not await _is_open(self.ports[name]):
-                await asyncio.get_running_loop().run_in_executor(None, int)
-
-
-async def _is_open(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
