@@ -4,8 +4,13 @@ redis-py repeats a command by itself when a connection breaks; that is safe sinc
 Timeouts are short so that a hung store becomes an error, which callers turn into 503 or try again later.
 """
 
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+import hiredis
 from redis import exceptions
-from redis.asyncio import Redis
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
@@ -27,9 +32,41 @@ UNAVAILABLE = (
 _REFUSALS = ("OOM", "MISCONF", "NOREPLICAS")
 
 
+class _Packed:
+    """Packs commands in C, as redis-py's blocking client does; its asyncio one packs each argument in Python."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """One command, of one word or several (`CONFIG GET`)."""
+        name = args[0].encode() if isinstance(args[0], str) else args[0]
+        return [hiredis.pack_command((*name.split(), *args[1:]))]
+
+    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+        """A pipeline of commands, in one piece."""
+        return [b"".join([self.pack_command(*command)[0] for command in commands])]
+
+
+class _Tcp(_Packed, Connection):
+    pass
+
+
+class _Tls(_Packed, SSLConnection):
+    pass
+
+
+class _Unix(_Packed, UnixDomainSocketConnection):
+    pass
+
+
+_CONNECTIONS: dict[str, type[Connection | SSLConnection | UnixDomainSocketConnection]] = {
+    "redis": _Tcp,
+    "rediss": _Tls,
+    "unix": _Unix,
+}
+
+
 def connect(url: str, reply_seconds: float = REPLY_SECONDS) -> Redis:
     """A client with its own pool; nothing is sent yet. `reply_seconds` must exceed any blocking read."""
-    return Redis.from_url(
+    pool = ConnectionPool.from_url(
         url,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=reply_seconds,
@@ -37,6 +74,9 @@ def connect(url: str, reply_seconds: float = REPLY_SECONDS) -> Redis:
         max_connections=CONNECTIONS,
         protocol=3,
     )
+    # afterwards, since the URL's scheme sets it again
+    pool.connection_class = _CONNECTIONS[urlsplit(url).scheme]
+    return Redis.from_pool(pool)
 
 
 def is_unavailable(error: BaseException) -> bool:
