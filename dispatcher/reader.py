@@ -83,7 +83,7 @@ class Reader:
         for name, rows in _streams(entries):
             partition = by_name[name]
             for stream_id, fields in rows:
-                if partition.lost or partition.released:
+                if partition.lost or partition.released or partition.reading_stopped:
                     break
                 report = Report(report.events + 1, report.deliveries + self._accept(partition, stream_id, fields))
         return report

@@ -43,13 +43,16 @@ class Retention:
         """Trim what is due. Raises redis errors; what was not trimmed is trimmed later."""
         now_ms = self._time.now_ms()
         before_ms = now_ms - self._age_ms
+        short = (await durability.memory(self._redis)).share >= EARLY_SHARE
         aged = early = kept = 0
         for partition in [p for p in self._owned.values() if not (p.lost or p.released)]:
             aged += await self._trim(partition, retention.Cut(before_ms, early=False))
-            early += await self._trim_early(partition, now_ms)
+            if short:
+                early += await self._trim_early(partition, now_ms)
             kept += await retention.trim_kept(
-                self._redis, partition.keys, len(self._all), partition.token, before_ms, partition.in_hand
-            )
+                self._redis, partition.keys, len(self._all), partition.token,
+                now_ms if short else before_ms, partition.in_hand,
+            )  # fmt: skip
             await retention.release_claims(self._redis, self._all, partition.number)
             await retention.fold(self._redis, partition.keys, partition.token, before_ms)
         if early:
@@ -70,11 +73,8 @@ class Retention:
     async def _trim_early(self, partition: Partition, now_ms: int) -> int:
         total = 0
         for _ in range(EARLY_ROUNDS):
-            memory = await durability.memory(self._redis)
-            if memory.share < EARLY_SHARE:
-                break
             left = await self._trim(partition, retention.Cut(now_ms, early=True))
             total += left
-            if left == 0:
+            if left == 0 or (await durability.memory(self._redis)).share < EARLY_SHARE:
                 break
         return total
