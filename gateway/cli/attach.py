@@ -34,7 +34,8 @@ async def store(settings: Settings) -> AsyncIterator[Redis]:
     try:
         yield redis
     except (RedisError, OSError) as error:
-        raise CommandFailed(f"the store does not answer: {error}") from None
+        whose = "the store of HOOKLINE_REDIS_URL" if settings.redis_url else "the embedded store"
+        raise CommandFailed(f"{whose} does not answer: {error}") from None
     finally:
         await redis.aclose()
 

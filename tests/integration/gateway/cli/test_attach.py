@@ -22,7 +22,7 @@ async def test_the_named_store_is_used(settings: Settings) -> None:
 
 async def test_a_store_that_does_not_answer_is_one_line() -> None:
     settings = configuration.load({"HOOKLINE_REDIS_URL": f"redis://127.0.0.1:{free_port()}"})
-    with pytest.raises(CommandFailed, match="the store does not answer: Error 111"):
+    with pytest.raises(CommandFailed, match="the store of HOOKLINE_REDIS_URL does not answer: Error 111"):
         async with attach.store(settings) as redis:
             await redis.execute_command("PING")
 
