@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
+from gateway import rfc3339
 from gateway.cli.child import Child, Ended, Program
 from gateway.cli.folder import DataFolder
 from gateway.clock import Clock
@@ -22,6 +23,8 @@ class Keeping:
         self._clock = clock
         self._tell = tell
         self._stages: list[list[Child]] = []
+        self.quiet = False
+        """whether deaths are only written, not told"""
 
     @property
     def children(self) -> list[Child]:
@@ -60,9 +63,11 @@ class Keeping:
 
     def _died(self, ended: Ended) -> None:
         self._write("process.ended", ended.name, how=ended.how, restart_in_seconds=ended.wait_seconds)
-        self._tell(ended)
+        if not self.quiet:
+            self._tell(ended)
 
     def _write(self, event: str, name: str, **facts: object) -> None:
-        line = json.dumps({"at_ms": self._clock.wall_ms(), "event": event, "process": name, **facts})
+        at = rfc3339.format_ms(self._clock.wall_ms())
+        line = json.dumps({"at": at, "event": event, "process": name, **facts})
         with self._folder.log("supervisor").open("a") as file:
             file.write(line + "\n")

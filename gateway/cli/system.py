@@ -72,6 +72,7 @@ class System:
         """Returns when the gateway is ready. Raises CommandFailed with the way out; stop it then too."""
         await self.folder.lock(self._clock)
         self.folder.turn_logs()
+        self.keeping.quiet = True
         require_free_port(self.settings)
         keys = self._encryption_keys()
         if self.settings.embedded:
@@ -82,6 +83,7 @@ class System:
         await self.keeping.start(*programs.dispatchers(self.settings, env))
         await self.keeping.start(programs.worker(env))
         await self._wait_ready()
+        self.keeping.quiet = False
 
     async def stop(self) -> None:
         """Stop everything in order and give the folder back."""
