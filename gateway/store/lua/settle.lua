@@ -21,8 +21,13 @@ local PENDING, HELD, DELIVERED, DEAD = 1, 3, 4, 5
 local owner = redis.call('HGET', KEYS[1], 'token') == ARGV[1]
 local counts, replayed = {}, {}
 
-local function add(totals, name, by)
-  totals[name] = (totals[name] or 0) + by
+local function add(totals, group, name, by)
+  local names = totals[group]
+  if not names then
+    names = {}
+    totals[group] = names
+  end
+  names[name] = (names[name] or 0) + by
 end
 
 local function place(record)
@@ -81,25 +86,25 @@ end
 
 local function count(hour, old, new, after, attempted)
   if old == 0 then
-    add(counts, hour .. ':created', 1)
+    add(counts, hour, 'created', 1)
   end
   if old ~= new then
     if old > 0 then
-      add(counts, hour .. ':' .. NAMES[old], -1)
+      add(counts, hour, NAMES[old], -1)
     end
-    add(counts, hour .. ':' .. NAMES[new], 1)
+    add(counts, hour, NAMES[new], 1)
   end
   if attempted then
-    add(counts, hour .. ':attempts', 1)
+    add(counts, hour, 'attempts', 1)
     if string.byte(after, 7) ~= 0 then
-      add(counts, hour .. ':failed', 1)
+      add(counts, hour, 'failed', 1)
     end
   end
   local run = struct.unpack('>I4', after, 25)
   if run > 0 and old ~= new and new == DELIVERED then
-    add(replayed, run .. ':delivered', 1)
+    add(replayed, run, 'delivered', 1)
   elseif run > 0 and old ~= new and new > DELIVERED then
-    add(replayed, run .. ':failed', 1)
+    add(replayed, run, 'failed', 1)
   end
   return run
 end
@@ -127,8 +132,8 @@ local function settle(at)
     return done
   end
   local high, low = struct.unpack('>I2I4', key)
-  local ms = string.format('%.0f', high * 4294967296 + low)
-  local hour = string.format('%.0f', math.floor((high * 4294967296 + low) / 3600000))
+  local ms = high * 4294967296 + low
+  local hour = math.floor(ms / 3600000)
   local attempted = ARGV[at + 4] ~= '0'
   if attempted then
     redis.call('HSET', KEYS[tonumber(ARGV[at + 4])], key .. string.sub(after, 3, 4), ARGV[at + 5])
@@ -143,7 +148,7 @@ local function settle(at)
       redis.call('HDEL', KEYS[10], key)
     end
     if string.find(flags, 's', 1, true) then
-      add(replayed, run .. ':sent', 1)
+      add(replayed, run, 'sent', 1)
     end
     if string.find(flags, 'd', 1, true) then
       announce(key)
@@ -166,12 +171,12 @@ local function pass(at)
     return
   end
   local hour = math.floor(tonumber(string.match(ARGV[at], '^%d+')) / 3600000)
-  add(counts, hour .. ':unread', -1)
+  add(counts, hour, 'unread', -1)
   if ARGV[at + 1] == '' then
     redis.call('XADD', KEYS[5], ARGV[at], '', '')
-    add(counts, hour .. ':unmatched', 1)
+    add(counts, hour, 'unmatched', 1)
   else
-    add(counts, hour .. ':fanned', 1)
+    add(counts, hour, 'fanned', 1)
   end
 end
 
@@ -205,10 +210,11 @@ if owner then
 else
   code = 'T'
 end
-for name, by in pairs(counts) do
-  redis.call('HINCRBY', KEYS[3], name, by)
-end
-for name, by in pairs(replayed) do
-  redis.call('HINCRBY', KEYS[12], name, by)
+for key, totals in pairs({[KEYS[3]] = counts, [KEYS[12]] = replayed}) do
+  for group, names in pairs(totals) do
+    for name, by in pairs(names) do
+      redis.call('HINCRBY', key, group .. ':' .. name, by)
+    end
+  end
 end
 return {code, table.concat(done)}
