@@ -22,6 +22,7 @@ from gateway.api.body import Receive
 from gateway.api.limits import ASGIApp, Edge
 from gateway.api.openapi import Operation, Route
 from gateway.api.resource import Resource, no_such_path
+from gateway.api.routes import HOT, ROUTES
 from gateway.api.services import Services
 from gateway.clock import Clock
 from gateway.problems import Send
@@ -32,10 +33,11 @@ log = logging.getLogger("hookline.gateway")
 
 
 class Opened(NamedTuple):
-    """What exists once the store answers: the services, and the hot routes by (method, path)."""
+    """What exists once the store answers: the services, the hot routes by (method, path), what runs beside."""
 
     services: Services
     hot: Mapping[tuple[str, str], ASGIApp]
+    loops: Sequence[Callable[[], Coroutine[Any, Any, None]]]
 
 
 Open = Callable[[], AbstractAsyncContextManager[Opened]]
@@ -90,8 +92,8 @@ class Gateway:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 opened = await stack.enter_async_context(self._open())
-                follower = opened.services.authenticator.follow()
-                await stack.enter_async_context(self._background(follower))
+                for loop in opened.loops:
+                    await stack.enter_async_context(self._background(loop()))
                 self._held.push_async_exit(stack.pop_all())
         except Exception as error:  # noqa: BLE001 - kept as `failure`, which the server says and ends with
             if connection.is_unavailable(error):
@@ -148,3 +150,8 @@ class Gateway:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(open_gateway: Open, clock: Clock) -> Gateway:
+    """The gateway with all its routes; `open_gateway` is `opening.open_gateway` with its arguments."""
+    return Gateway(open_gateway, clock, ROUTES, HOT)

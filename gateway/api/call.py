@@ -69,6 +69,12 @@ class Call:
         require_media_type(self.headers, _JSON_TYPES)
         return strict_json.decode_object(raw, nul=False)
 
+    async def empty_body(self) -> None:
+        """Read the body of an action that takes none: nothing or `{}`. Raises Problem `malformed_json`."""
+        raw = await read_body(self.receive, self.headers, BODY_BYTES, BODY_SECONDS)
+        if raw and strict_json.decode(raw) != {}:
+            raise Problem("malformed_json", "this takes no body, or {}, at byte 0", offset=0)
+
     def sees(self, subscriber: str) -> bool:
         """Whether the key may know of this subscriber's objects."""
         return self.key.subscriber in {None, subscriber}

@@ -1,0 +1,94 @@
+"""From a request body to an endpoint that may be stored: types, then every rule, all errors at once.
+
+Nothing is stored here, and nothing is made before every field is good.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway import ids
+from gateway.api import endpoint_rules as rules
+from gateway.api import fields
+from gateway.api.services import Services
+from gateway.model.endpoint import Endpoint
+from gateway.model.subscriber import Kind
+from gateway.problems import FieldError
+from gateway.store import connection
+from gateway.store.vault import Place
+from receivers import secrets
+
+WRITABLE = ("url", "event_types", "description", "metadata", "status", "retry_schedule", "headers")
+Rule = Callable[[Any, str], Iterator[FieldError]]
+_RULES: Mapping[str, Rule] = {"event_types": rules.event_types, "metadata": rules.metadata, "headers": rules.headers}
+_NEW_RULES: Mapping[str, Rule] = {"id": rules.own_id, "secret": rules.secret}
+
+
+class Draft(NamedTuple):
+    """An endpoint to store, and its secret as text."""
+
+    endpoint: Endpoint
+    secret: str
+
+
+async def check(
+    services: Services, body: Mapping[str, Any], struct: type[msgspec.Struct], kind: Kind | None, prefix: str = ""
+) -> fields.Fields:
+    """Judge a body by a struct of `endpoint_types` and by the rules of its writable fields.
+
+    Without a `kind`, which is then itself an error, nothing can be said of the URL.
+    """
+    values, errors = fields.read(body, struct, prefix)
+    for name, rule in _RULES.items():
+        if name in values:
+            errors += rule(values[name], prefix + name)
+    if "url" in values and kind is not None:
+        errors += await rules.url(services.egress, values["url"], kind, prefix + "url")
+    return fields.Fields(values, errors)
+
+
+async def check_new(
+    services: Services, body: Mapping[str, Any], struct: type[msgspec.Struct], kind: Kind | None, prefix: str = ""
+) -> fields.Fields:
+    """As `check`, with the rules of `id` and `secret`, which only a new endpoint takes."""
+    values, errors = await check(services, body, struct, kind, prefix)
+    for name, rule in _NEW_RULES.items():
+        if values.get(name) is not None:
+            errors += rule(values[name], prefix + name)
+    return fields.Fields(values, errors)
+
+
+async def new_endpoint(services: Services, values: Mapping[str, Any], subscriber: str, kind: Kind) -> Draft:
+    """The endpoint of good values, with a sealed secret, given or made. Raises redis errors."""
+    endpoint_id = values["id"] or ids.make("ep", services.clock.wall_ms())
+    secret = values["secret"] or secrets.generate_secret()
+    sealed = services.vault.seal(secret.encode(), Place(endpoint_id))
+    empty = Endpoint(id=endpoint_id, number=0, subscriber=subscriber, kind=kind, url="", secret=sealed)
+    return Draft(await changed(services, empty, values), secret)
+
+
+async def changed(services: Services, old: Endpoint, values: Mapping[str, Any]) -> Endpoint:
+    """The endpoint with its writable fields from good values; a status that changes is the operator's doing."""
+    schedule = values["retry_schedule"]
+    new = msgspec.structs.replace(
+        old,
+        url=values["url"],
+        event_types=tuple(values["event_types"]),
+        description=values["description"],
+        metadata=values["metadata"],
+        retry_schedule=None if schedule is None else tuple(schedule),
+        headers=values["headers"],
+    )
+    if values["status"] == old.status:
+        return new
+    if values["status"] == "enabled":
+        return msgspec.structs.replace(new, status="enabled", disabled_reason=None, disabled_ms=None)
+    now = await connection.store_ms(services.redis)
+    return msgspec.structs.replace(new, status="disabled", disabled_reason="operator", disabled_ms=now)
+
+
+def writable_fields(endpoint: Endpoint) -> dict[str, Any]:
+    """What a PATCH is applied to, as JSON values."""
+    values: dict[str, Any] = msgspec.to_builtins({name: getattr(endpoint, name) for name in WRITABLE})
+    return values

@@ -1,0 +1,71 @@
+"""Reads a JSON object into the types of a request body, and names every field that is wrong, not only the first.
+
+The declaration is a msgspec struct, the same one that OpenAPI shows. Each field is judged by itself; an unknown one is
+refused, since a misspelt field that is ignored is worse than an error. Rules that types cannot say are checks of the
+resource, which add to the same list.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+
+from gateway.problems import FieldError, field_error
+
+_AT = " - at `$"
+
+
+class Fields(NamedTuple):
+    """`values` holds the good fields, with defaults for absent ones; a bad field is missing from it."""
+
+    values: dict[str, Any]
+    errors: list[FieldError]
+
+
+def read(body: Mapping[str, Any], struct: type[msgspec.Struct], prefix: str = "") -> Fields:
+    """The fields of a body by the struct's declaration. `prefix` comes before each name in errors."""
+    declared = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    values: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for name in body:
+        if name not in declared:
+            listed = ", ".join(declared)
+            errors.append(field_error(prefix + name[:64], f"unknown field; known are {listed}", msgspec.UNSET))
+    for name, field in declared.items():
+        if name in body:
+            errors += _convert(body[name], field, prefix + name, values)
+        elif field.required:
+            errors.append(field_error(prefix + name, "required"))
+        else:
+            values[field.name] = _default(field)
+    return Fields(values, errors)
+
+
+def _convert(value: Any, field: msgspec.structs.FieldInfo, name: str, values: dict[str, Any]) -> Iterable[FieldError]:
+    try:
+        values[field.name] = msgspec.convert(value, field.type)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(_AT)
+        if reason.startswith("Invalid enum value"):
+            reason = f"expected one of {', '.join(map(repr, get_args(field.type)))}"
+        return [field_error(name + place.rstrip("`"), reason[:1].lower() + reason[1:], value)]
+    return []
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """The target changed by a merge patch; null removes a member. Source: RFC 7396, section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged

@@ -1,0 +1,47 @@
+"""Every operation of the API, and its own description at `/openapi.json`."""
+
+from functools import cache
+
+import msgspec
+
+from gateway.api import (
+    endpoint_actions,
+    endpoints,
+    openapi_document,
+    probes,
+    publish,
+    publish_batch,
+    replays,
+    subscribers,
+)
+from gateway.api.call import Answer, Call
+from gateway.api.openapi import Operation, Route
+
+HOT: tuple[Operation, ...] = (publish.OPERATION, publish_batch.OPERATION)
+"""The operations that are dispatched ahead of the router."""
+
+
+@cache
+def document() -> bytes:
+    """The OpenAPI document as JSON, made once."""
+    return msgspec.json.encode(openapi_document.build(OPERATIONS))
+
+
+async def show_openapi(_call: Call) -> Answer:
+    """GET /openapi.json."""
+    return Answer(document())
+
+
+ROUTES: tuple[Route, ...] = (
+    *subscribers.ROUTES,
+    *endpoints.ROUTES,
+    *endpoint_actions.ROUTES,
+    *replays.ROUTES,
+    *probes.ROUTES,
+    Route(Operation(
+        "show_openapi", "GET", "/openapi.json", "This description, OpenAPI 3.1", answers={200: {"type": "object"}},
+    ), show_openapi),
+)  # fmt: skip
+"""Every route behind the router, in the order of the API's description."""
+
+OPERATIONS: tuple[Operation, ...] = (*HOT, *(route.operation for route in ROUTES))
