@@ -44,7 +44,7 @@ async def run(system: System, work: Work, console: Console) -> int:
     for number in SIGNALS:
         loop.add_signal_handler(number, lambda: kill.set() if stop.is_set() else stop.set())
     try:
-        return await _until(_start_and(system, work), stop) or 0
+        return await until(_start_and(system, work), stop) or 0
     finally:
         await _stop(system, kill, console, told=stop.is_set())
         for number in SIGNALS:
@@ -56,7 +56,7 @@ async def _start_and(system: System, work: Work) -> int:
     return await work()
 
 
-async def _until(work: Awaitable[int], event: asyncio.Event) -> int | None:
+async def until(work: Awaitable[int], event: asyncio.Event) -> int | None:
     """The work's result, or None when the event came first; the work is cancelled then."""
     working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     done, pending = await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -48,14 +48,23 @@ class Published(NamedTuple):
 
 
 class Story:
-    """Told once."""
+    """Told once. `patience_seconds` is how long each thing that must happen is waited for."""
 
-    def __init__(self, api: Api, shop: Shop, orders: Orders, console: Console, clock: Clock) -> None:
+    def __init__(
+        self,
+        api: Api,
+        shop: Shop,
+        orders: Orders,
+        console: Console,
+        clock: Clock,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._api = api
         self._shop = shop
         self._orders = orders
         self._console = console
         self._clock = clock
+        self._patience = patience_seconds
         self._events: list[Published] = []
         self.delivery_id = ""
         """the delivery that act 3 sent again, for the reader to try"""
@@ -154,9 +163,9 @@ class Story:
 
     async def _take(self, wanted: Callable[[Any], bool], otherwise: str) -> Any:
         try:
-            return await self._shop.feed.take(wanted, PATIENCE_SECONDS)
+            return await self._shop.feed.take(wanted, self._patience)
         except TimeoutError:
-            raise _NotSeen(f"{otherwise} within {PATIENCE_SECONDS:g} s") from None
+            raise _NotSeen(f"{otherwise} within {self._patience:g} s") from None
 
     async def _delivery(self, event: Published, endpoint: str) -> str:
         async def ask() -> Any:
@@ -181,11 +190,11 @@ class Story:
 
     async def _until(self, ask: Callable[[], Awaitable[Any]], otherwise: str) -> Any:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while (answer := await ask()) is None:
                     await self._clock.sleep(_POLL_SECONDS)
         except TimeoutError:
-            raise _NotSeen(f"{otherwise} within {PATIENCE_SECONDS:g} s") from None
+            raise _NotSeen(f"{otherwise} within {self._patience:g} s") from None
         return answer
 
     def _accepted(self, who: str, order: str, began_ms: float, note: str) -> None:
