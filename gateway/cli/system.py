@@ -7,8 +7,9 @@ Before it is ready, a process that ends is a reason to give up, with its last wo
 ever. With HOOKLINE_REDIS_URL no store is started, no key is made, and the rest is the same.
 """
 
+import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import httpx
 from redis.exceptions import RedisError
@@ -21,7 +22,8 @@ from gateway.cli.folder import DataFolder, shown
 from gateway.cli.keeping import Keeping, Tell
 from gateway.clock import Clock
 from gateway.settings import Settings
-from gateway.store import connection, durability, embedded, errors
+from gateway.store import connection, durability, embedded, errors, leases
+from gateway.store.keys import PartitionKeys
 from gateway.store.registry import Registry
 from gateway.store.vault import Vault, VaultError
 
@@ -84,6 +86,22 @@ class System:
         await self.keeping.start(programs.worker(env))
         await self._wait_ready()
         self.keeping.quiet = False
+
+    async def wait_owned(self, seconds: float) -> None:
+        """Until our dispatchers own every partition; a killed one's share is taken over first. Raises TimeoutError."""
+        count = self.settings.partition_count
+        partitions = [PartitionKeys(number, count) for number in range(count)]
+        redis = connection.connect(self.store_url)
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._own(await leases.peek(redis, partitions)):
+                    await self._clock.sleep(_POLL_SECONDS)
+        finally:
+            await redis.aclose()
+
+    def _own(self, found: Sequence[leases.Lease]) -> bool:
+        ours = {f"-{child.pid}-" for child in self.keeping.children if child.program.name.startswith("dispatcher")}
+        return all(any(pid in lease.owner for pid in ours) for lease in found)
 
     async def stop(self) -> None:
         """Stop everything in order and give the folder back."""

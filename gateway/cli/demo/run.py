@@ -21,9 +21,12 @@ from gateway.cli.running import run, tell_on
 from gateway.cli.system import System
 from gateway.clock import Clock, SystemClock
 from gateway.settings import Settings
-from gateway.store import connection
+from gateway.store import connection, leases
 
 LOOPBACK = "127.0.0.0/8"
+OPENING_SECONDS = 0.6
+"""To read who takes part; and a dispatcher that has just taken its partitions reads all of them after half a second."""
+TAKE_OVER_SECONDS = 2 * leases.LEASE_SECONDS
 
 
 async def demo(settings: Settings, environ: Mapping[str, str], console: Console, *, once: bool) -> int:
@@ -48,6 +51,7 @@ async def _work(system: System, environ: Mapping[str, str], console: Console, cl
         shop = Shop(api, system.keeping, environ)
         try:
             await _open(system, shop, console)
+            await clock.sleep(OPENING_SECONDS)
             story = Story(api, shop, Orders(system.folder.path / "orders"), console, clock)
             await story.tell()
             await _balance(system, console, clock)
@@ -57,13 +61,15 @@ async def _work(system: System, environ: Mapping[str, str], console: Console, cl
         except ActFailed as failed:
             return _say_failed(console, str(failed), system, failed.log)
         except (ApiFailed, TimeoutError) as error:
-            return _say_failed(console, f"before act 1: {error or 'a service did not start'}", system, "gateway")
+            return _say_failed(
+                console, f"before act 1: {error or 'a service or the dispatcher did not start'}", system, "gateway"
+            )
     return 0
 
 
 async def _open(system: System, shop: Shop, console: Console) -> None:
     await shop.leave("loyalty")
-    await asyncio.gather(shop.join("payments"), shop.join("shipping"))
+    await asyncio.gather(shop.join("payments"), shop.join("shipping"), system.wait_owned(TAKE_OVER_SECONDS))
     console.print(Text("\nHookline: one event, many independent receivers, nothing lost\n", look.STRONG))
     look.facts(
         console,

@@ -110,7 +110,7 @@ class Story:
         self.delivery_id = await self._delivery(event, "payments")
         began = _now_ms()
         await self._api.post(f"/v1/deliveries/{self.delivery_id}/redeliver")
-        self._accepted("operator", event.order, began, "send it again, only to payments")
+        self._accepted("operator", EVENT_TYPE, event.order, began, "send it again, only to payments")
         self._show(await self._said(event, {"payments"}, "duplicate", attempt=2), began)
 
     async def _loyalty_joins(self) -> None:
@@ -118,7 +118,8 @@ class Story:
         began = _now_ms()
         asked = {"endpoint": "loyalty", "since": self._events[0].accepted_at, "mode": "fill"}
         replay = await self._api.post("/v1/replays", asked)
-        self._accepted("operator", "replay", began, f"everything since {self._events[0].order}, only to loyalty")
+        past = f"everything since {self._events[0].order}, only to loyalty"
+        self._accepted("operator", "replay", "", began, past)
         waiting = {event.id: event for event in self._events}
         while waiting:
             said = await self._take(
@@ -144,7 +145,7 @@ class Story:
         )
         event = Published(order, answer["id"], sent_ms, answer["accepted_at"])
         self._events.append(event)
-        self._accepted("shop", order, sent_ms, "publishes, once")
+        self._accepted("shop", EVENT_TYPE, order, sent_ms, "publishes, once")
         return event
 
     async def _handled(self, event: Published, services: set[str], attempt: int) -> Any:
@@ -197,9 +198,9 @@ class Story:
             raise _NotSeen(f"{otherwise} within {self._patience:g} s") from None
         return answer
 
-    def _accepted(self, who: str, order: str, began_ms: float, note: str) -> None:
+    def _accepted(self, who: str, event: str, order: str, began_ms: float, note: str) -> None:
         after = _now_ms() - began_ms
-        lines.show(self._console, Line(who, EVENT_TYPE, order, 202, None, "accepted", after, note))
+        lines.show(self._console, Line(who, event, order, 202, None, "accepted", after, note))
 
     def _show(self, said: Any, began_ms: float) -> None:
         lines.show(self._console, lines.of_service(said, began_ms))

@@ -46,7 +46,7 @@ async def test_a_handled_order_is_told_in_one_line() -> None:
     ("name", "first", "again"),
     [
         ("payments", "card charged, 25.00 EUR", "known, the card is not charged twice"),
-        ("shipping", "parcel 1 booked", "known, no second parcel"),
+        ("shipping", "parcel booked", "known, no second parcel"),
         ("loyalty", "10 points more, 10 in all", "known, no points twice"),
     ],
 )

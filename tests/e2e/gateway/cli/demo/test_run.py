@@ -65,7 +65,7 @@ def test_act_1_shows_both_receivers(told: Told) -> None:
         who, event, order, status, attempt, proof, after, note = columns(line)
         assert (event, order, status, attempt, proof) == ("order.placed", "order-1", "200", "attempt 1", "verified")
         assert re.fullmatch(r"[\d,.]+ ms", after)
-        assert note == ("card charged, 25.00 EUR" if who == "payments" else "parcel 1 booked")
+        assert note == ("card charged, 25.00 EUR" if who == "payments" else "parcel booked")
 
 
 def test_act_2_shows_two_failures_and_the_recovery(told: Told) -> None:
