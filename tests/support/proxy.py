@@ -37,6 +37,7 @@ class Proxy:
         self._halving = False
         self._losing: bytes | None = None
         self._dropping_from: bytes | None = None
+        self._muting_from: bytes | None = None
         self._mute = False
         self._loop = asyncio.new_event_loop()
         self._pairs: set[_Pair] = set()
@@ -80,6 +81,10 @@ class Proxy:
         """Let requests through and swallow the replies; connections stay open."""
         self._mute = True
 
+    def mute_from(self, request: bytes) -> None:
+        """The same from the next request that contains these bytes on."""
+        self._muting_from = request
+
     def refuse(self) -> None:
         """Reset every connection, also new ones, until healed."""
         self._refusing = True
@@ -101,7 +106,7 @@ class Proxy:
         """Forward faithfully again; what was swallowed is gone."""
         self._delay = 0.0
         self._dropping = self._refusing = self._halving = self._mute = False
-        self._losing = self._dropping_from = None
+        self._losing = self._dropping_from = self._muting_from = None
 
     def wait_lost(self, count: int = 1, seconds: float = 10.0) -> None:
         """Wait until so many replies were lost."""
@@ -155,8 +160,7 @@ class Proxy:
     async def _requests(self, reader: asyncio.StreamReader, pair: "_Pair") -> None:
         async for chunk in _chunks(reader):
             await self._linger()
-            if self._dropping_from is not None and self._dropping_from in chunk:
-                self._dropping = True
+            self._look(chunk, pair)
             if self._dropping:
                 continue
             if self._halving:
@@ -164,11 +168,18 @@ class Proxy:
                 pair.server.write(chunk[: len(chunk) // 2])
                 await _flushed(pair.server)
                 break
-            if self._losing is not None and self._losing in chunk:
-                self._losing = None
-                pair.losing = True
             pair.server.write(chunk)
         pair.reset()
+
+    def _look(self, chunk: bytes, pair: "_Pair") -> None:
+        """Begin what was to begin with a request that contains certain bytes."""
+        if self._dropping_from is not None and self._dropping_from in chunk:
+            self._dropping = True
+        if self._muting_from is not None and self._muting_from in chunk:
+            self._mute = True
+        if self._losing is not None and self._losing in chunk:
+            self._losing = None
+            pair.losing = True
 
     async def _replies(self, reader: asyncio.StreamReader, pair: "_Pair") -> None:
         async for chunk in _chunks(reader):
