@@ -5,12 +5,15 @@ from functools import cache
 import msgspec
 
 from gateway.api import (
+    deliveries,
     endpoint_actions,
     endpoints,
+    events,
     openapi_document,
     probes,
     publish,
     publish_batch,
+    redelivery,
     replays,
     subscribers,
 )
@@ -36,6 +39,9 @@ ROUTES: tuple[Route, ...] = (
     *subscribers.ROUTES,
     *endpoints.ROUTES,
     *endpoint_actions.ROUTES,
+    *events.ROUTES,
+    *deliveries.ROUTES,
+    *redelivery.ROUTES,
     *replays.ROUTES,
     *probes.ROUTES,
     Route(Operation(
