@@ -5,6 +5,7 @@ rules have passed, the key is known and has the operation's scope, and every que
 names, given once, in UTF-8 and not empty.
 """
 
+import asyncio
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from gateway.model.api_key import ApiKey
 from gateway.problems import Problem
 
 BODY_BYTES = 262_144
+STORE_SECONDS = 4.0
 _JSON_TYPES = ("application/json",)
 
 
@@ -41,6 +43,8 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[bytes, bytes]
     receive: Receive
+    patience: asyncio.Timeout
+    """ends the call when the store hangs; rests while the body comes in"""
 
     @property
     def services(self) -> Services:
@@ -55,7 +59,14 @@ class Call:
         Raises Problem: unsupported_media_type, payload_too_large, request_timeout, malformed_request.
         """
         require_media_type(self.headers, media_types)
-        return await read_body(self.receive, self.headers, BODY_BYTES, BODY_SECONDS)
+        return await self._read()
+
+    async def _read(self) -> bytes:
+        self.patience.reschedule(None)
+        try:
+            return await read_body(self.receive, self.headers, BODY_BYTES, BODY_SECONDS)
+        finally:
+            self.patience.reschedule(asyncio.get_running_loop().time() + STORE_SECONDS)
 
     async def json_object(self, media_types: tuple[str, ...] = _JSON_TYPES) -> dict[str, Any]:
         """The body as a JSON object without NUL characters; raises Problem as `body` and `strict_json` do."""
@@ -63,7 +74,7 @@ class Call:
 
     async def optional_json_object(self) -> dict[str, Any]:
         """As `json_object`; {} when there is no body, whatever the content type."""
-        raw = await read_body(self.receive, self.headers, BODY_BYTES, BODY_SECONDS)
+        raw = await self._read()
         if not raw:
             return {}
         require_media_type(self.headers, _JSON_TYPES)
@@ -71,7 +82,7 @@ class Call:
 
     async def empty_body(self) -> None:
         """Read the body of an action that takes none: nothing or `{}`. Raises Problem `malformed_json`."""
-        raw = await read_body(self.receive, self.headers, BODY_BYTES, BODY_SECONDS)
+        raw = await self._read()
         if raw and strict_json.decode(raw) != {}:
             raise Problem("malformed_json", "this takes no body, or {}, at byte 0", offset=0)
 

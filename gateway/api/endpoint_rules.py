@@ -21,7 +21,7 @@ from receivers.errors import PatternError, SecretError
 METADATA_BYTES = 4_096
 HEADERS = 20
 HEADER_BYTES = 1_024
-RESOLVE_SECONDS = 3.0
+RESOLVE_SECONDS = 2.0
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _DENIED = frozenset(
@@ -115,7 +115,7 @@ def secret(value: str, field: str) -> Iterator[FieldError]:
 async def url(egress: Egress, value: str, kind: Kind, field: str) -> list[FieldError]:
     """The rules against SSRF, for the text and for what the name resolves to now.
 
-    A name that does not resolve, or not in 3 s, is accepted: it is asked again before every connect.
+    A name that does not resolve, or not in 2 s, is accepted: it is asked again before every connect.
     """
     try:
         parsed: EndpointUrl = egress.check_url(value, kind)

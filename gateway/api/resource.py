@@ -2,8 +2,11 @@
 
 The order is fixed: a method that the path does not have (405), the key (401), its scope (403), the query (400), then
 the handler. HEAD is GET without the body.
+
+A store that hangs is an answer, too: 503 after `call.STORE_SECONDS`, not counting the time in which the body comes in.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -11,7 +14,7 @@ import msgspec
 
 from gateway.api import auth
 from gateway.api.body import Receive
-from gateway.api.call import Answer, Call
+from gateway.api.call import STORE_SECONDS, Answer, Call
 from gateway.api.limits import Head
 from gateway.api.openapi import Operation, Route
 from gateway.api.query import parse_query
@@ -45,12 +48,22 @@ class Resource:
             raise Problem(
                 "method_not_allowed", f"{method[:40]} is not a method of this path", headers={"allow": self.allow}
             )
+        try:
+            async with asyncio.timeout(STORE_SECONDS) as patience:
+                found = await self._call(route, scope, receive, patience)
+        except TimeoutError:
+            raise Problem("store_unavailable", f"the store has not answered within {STORE_SECONDS:g} s") from None
+        await answer(found, send, body=method != "HEAD")
+
+    async def _call(
+        self, route: Route, scope: MutableMapping[str, Any], receive: Receive, patience: asyncio.Timeout
+    ) -> Answer:
         head: Head = scope["head"]
         services = self._current()
         key = await _identify(services, head, route.operation)
         query = parse_query(scope["query_string"], route.operation.query_names)
-        call = Call(services, key, head.request_id, scope["path_params"], query, head.headers, receive)
-        await answer(await route.handler(call), send, body=method != "HEAD")
+        path = scope["path_params"]
+        return await route.handler(Call(services, key, head.request_id, path, query, head.headers, receive, patience))
 
 
 async def _identify(services: Services | None, head: Head, operation: Operation) -> ApiKey:

@@ -1,6 +1,6 @@
-"""The gateway process: `python -m gateway.api.server`, with its settings in `HOOKLINE_*`, its store at HOOKLINE_REDIS_URL.
+"""The gateway process: `python -m gateway.api.server`, set by `HOOKLINE_*`, its store at HOOKLINE_REDIS_URL.
 
-    settings -> open (or keep trying while the store is away) -> listen -> SIGTERM, SIGINT or a failure -> drain -> close
+    settings -> open (or keep trying while the store is away) -> listen -> SIGTERM, SIGINT, failure -> drain -> close
 
 It listens before the store answers and says so with 503. On SIGTERM it accepts no more and answers what it has
 accepted. Exit status: 0 after a signal, 1 when it cannot run (a store that loses data, another partition count, a taken
