@@ -106,56 +106,55 @@ def test_every_process_has_a_log(told: Told, folder: Path) -> None:
     assert logs == {"supervisor", "store", "gateway", "dispatcher-1", "worker"} | services
 
 
-class TestSecondRun:
-    """The same data: fresh orders, and then the reader's own commands."""
+@pytest.fixture(scope="module")
+def running(told: Told, folder: Path) -> Iterator[Command]:
+    assert told.code == 0
+    with Command(folder, ["demo"]) as command:
+        command.wait_for("Ctrl-C stops everything", 90)
+        yield command
 
-    @pytest.fixture(scope="class")
-    def running(self, told: Told, folder: Path) -> Iterator[Command]:
-        assert told.code == 0
-        with Command(folder, ["demo"]) as command:
-            command.wait_for("Ctrl-C stops everything", 90)
-            yield command
 
-    def shell(self, command: str, folder: Path) -> str:
-        ran = subprocess.run(
-            ["sh", "-c", command], cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
+def shell(command: str, folder: Path) -> str:
+    ran = subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
-    def test_orders_go_on(self, running: Command) -> None:
-        assert TITLES[2].format(first=3) in running.output
-        assert re.search(r"loyalty +order\.placed +order-3 ", running.output)
-        assert "order-1 " not in running.output
 
-    def test_the_printed_commands_work(self, running: Command, folder: Path) -> None:
-        blocks = re.findall(r"^  # (.*)\n((?:  .*\\\n)*  .*)$", running.output, re.MULTILINE)
-        printer, register, publish, deliveries, redeliver, ledger = (command for _, command in blocks)
-        with (folder / "printer.txt").open("wb") as out:
-            receiver = subprocess.Popen(
-                ["sh", "-c", f"exec {printer.strip()}"],
-                cwd=ROOT, env=clean_environment(), stdout=out, start_new_session=True,
-            )  # fmt: skip
-        try:
-            wait_until(lambda: "listening" in (folder / "printer.txt").read_text(), 20, "the printer listens")
-            assert json.loads(self.shell(register, folder))["id"] == "mine"
-            event = json.loads(self.shell(publish, folder))["id"]
-            wait_until(
-                lambda: f"verified  order.placed  {event}" in (folder / "printer.txt").read_text(), 20, "printed"
-            )
-            running.wait_for(r"payments +order\.placed +my-order +200 +attempt 1 +verified")
-            listed = json.loads(self.shell(deliveries, folder))["data"]
-            assert len(listed) == 5
-            assert json.loads(self.shell(redeliver, folder))["id"].startswith("dlv_")
-            running.wait_for(r"payments +order\.placed +order-3 +200 +attempt 3 +verified +known")
-            assert "balanced" in self.shell(ledger, folder)
-        finally:
-            receiver.kill()
-            receiver.wait()
+def test_orders_go_on(running: Command) -> None:
+    assert TITLES[2].format(first=3) in running.output
+    assert re.search(r"loyalty +order\.placed +order-3 ", running.output)
+    assert "order-1 " not in running.output
 
-    def test_ctrl_c_stops_everything(self, running: Command) -> None:
-        left = running.processes()
-        assert running.interrupt() == 0
-        assert not any(map(is_running, left))
-        assert running.output.endswith("  stopped; the data stay in .hookline\n")
-        assert running.errors == ""
+
+def test_the_printed_commands_work(running: Command, folder: Path) -> None:
+    blocks = re.findall(r"^  # (.*)\n((?:  .*\\\n)*  .*)$", running.output, re.MULTILINE)
+    printer, register, publish, deliveries, redeliver, ledger = (command for _, command in blocks)
+    with (folder / "printer.txt").open("wb") as out:
+        receiver = subprocess.Popen(
+            ["sh", "-c", f"exec {printer.strip()}"],
+            cwd=ROOT, env=clean_environment(), stdout=out, start_new_session=True,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: "listening" in (folder / "printer.txt").read_text(), 20, "the printer listens")
+        assert json.loads(shell(register, folder))["id"] == "mine"
+        event = json.loads(shell(publish, folder))["id"]
+        wait_until(lambda: f"verified  order.placed  {event}" in (folder / "printer.txt").read_text(), 20, "printed")
+        running.wait_for(r"payments +order\.placed +my-order +200 +attempt 1 +verified")
+        listed = json.loads(shell(deliveries, folder))["data"]
+        assert len(listed) == 5
+        assert json.loads(shell(redeliver, folder))["delivery"].startswith("dlv_")
+        running.wait_for(r"payments +order\.placed +order-3 +200 +attempt 3 +verified +known")
+        assert "balanced" in shell(ledger, folder)
+    finally:
+        receiver.kill()
+        receiver.wait()
+
+
+def test_ctrl_c_stops_everything(running: Command) -> None:
+    left = running.processes()
+    assert running.interrupt() == 0
+    assert not any(map(is_running, left))
+    assert running.output.endswith("  stopped; the data stay in .hookline\n")
+    assert running.errors == ""
