@@ -61,7 +61,7 @@ class Endpoint:
         if not self.hold:
             held, self.held = self.held, []
             for transport, answer in held:
-                transport.write(answer)
+                _write(transport, answer)
 
     def choose(self) -> int:
         """The status of the next answer."""
@@ -132,9 +132,9 @@ class Sink:
             if endpoint.hold:
                 endpoint.held.append((transport, answer))
             elif endpoint.latency_ms:
-                asyncio.get_running_loop().call_later(endpoint.latency_ms / 1e3, transport.write, answer)
+                asyncio.get_running_loop().call_later(endpoint.latency_ms / 1e3, _write, transport, answer)
             else:
-                transport.write(answer)
+                _write(transport, answer)
 
     def stats(self) -> dict[str, Any]:
         """Counts, seconds between first and last request, latencies in milliseconds, own CPU seconds."""
@@ -154,6 +154,11 @@ class Sink:
         self.received = self.first_ns = self.last_ns = 0
         for endpoint in self.endpoints.values():
             endpoint.received = 0
+
+
+def _write(transport: asyncio.Transport, answer: bytes) -> None:
+    if not transport.is_closing():
+        transport.write(answer)
 
 
 def payload(body: bytes) -> bytes:
