@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
+from gateway import tasks
 from gateway.api.body import Receive
 from gateway.api.limits import ASGIApp, Edge
 from gateway.api.openapi import Operation, Route
@@ -111,8 +112,7 @@ class Gateway:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await tasks.end(task)
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()

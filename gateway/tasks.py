@@ -1,0 +1,18 @@
+"""Ending background tasks for certain."""
+
+import asyncio
+
+PATIENCE_SECONDS = 0.5
+
+
+async def end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks until they have ended; their errors are theirs.
+
+    Once is not enough: a library that waits with a timeout of its own can take a cancellation for its timeout, and
+    redis-py, which then tries again, does.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=PATIENCE_SECONDS)

@@ -1,0 +1,38 @@
+"""A task ends even if it swallows its first cancellation."""
+
+import asyncio
+import contextlib
+
+from gateway import tasks
+
+
+async def test_a_swallowed_cancellation_is_repeated() -> None:
+    swallowed = 0
+    started = asyncio.Event()
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        started.set()
+        for _ in range(2):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            swallowed += 1
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(stubborn())
+    other = asyncio.create_task(asyncio.Event().wait())
+    await started.wait()
+    await tasks.end(task, other)  # type: ignore[arg-type]  # what a task returns does not matter here
+    assert task.cancelled()
+    assert other.cancelled()
+    assert swallowed == 2
+
+
+async def test_a_task_that_failed_has_ended() -> None:
+    async def failing() -> None:
+        raise ValueError
+
+    task = asyncio.create_task(failing())
+    await asyncio.wait({task})
+    await tasks.end(task)
+    assert isinstance(task.exception(), ValueError)
