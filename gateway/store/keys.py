@@ -22,55 +22,71 @@ def partition_tag(number: int, count: int) -> str:
     return f"{number}.{k}"
 
 
+class _Named:
+    """A key that is called like its attribute; made on first use, then an ordinary attribute."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: "PartitionKeys", owner: type) -> str:
+        key = instance.key(self._name)
+        instance.__dict__[self._name] = key
+        return key
+
+
 class PartitionKeys:
     """The keys of one partition."""
+
+    log = _Named()
+    """stream, trimmed by retention; writer append.lua; readers dispatcher and API; fields h (header), d (data)"""
+    ids = _Named()
+    """hash given id -> ms, seq, digest; as long as the event; writer append.lua and trim.lua"""
+    claims = _Named()
+    """hash given id -> partition, digest, time, for ids whose event is elsewhere; writer claim.lua, unclaim.lua"""
+    unclaim = _Named()
+    """list of given ids whose claim in another slot can go; writer trim.lua; reader retention"""
+    lease = _Named()
+    """hash owner, token, beat; no TTL; writer take.lua, beat.lua, release.lua"""
+    recorded = _Named()
+    """string stream id up to which every delivery has a record; writer settle.lua"""
+    counters = _Named()
+    """hash hour:name -> count, the ledger; writer every transition; reader ledger and metrics"""
+    fanned = _Named()
+    """stream with the log's ids, field e = packed endpoint numbers; writer settle.lua; reader API, retention"""
+    unmatched = _Named()
+    """stream of the ids of events that matched nobody; writer settle.lua; reader API"""
+    open = _Named()
+    """zset packed delivery key by acceptance, every pending, scheduled and held record; writer settle.lua"""
+    dead = _Named()
+    """zset packed delivery key by acceptance, the dead letters; writer settle.lua"""
+    due = _Named()
+    """zset packed delivery key by due time (store ms); writer settle.lua; reader the owner"""
+    lanes = _Named()
+    """set of endpoint numbers that have a lane; writer settle.lua; reader the owner"""
+    work = _Named()
+    """hash packed delivery key -> order to send it (manual or replay); writer work.lua, settle.lua; reader owner"""
+    late = _Named()
+    """hash stream id -> packed (endpoint, run) of deliveries that `fanned` does not have; writer settle.lua"""
+    replayed = _Named()
+    """hash run:name -> count, the progress of replays; writer settle.lua; reader API"""
+    outbox = _Named()
+    """hash endpoint:kind -> operational event to publish, with its count; writer settle.lua; reader the owner"""
+    timing = _Named()
+    """hash histogram bucket -> attempts, and `sum` in microseconds; writer settle.lua; reader metrics"""
+    kept = _Named()
+    """hash stream id -> header and data of trimmed events with open deliveries; writer trim.lua"""
+    trimming = _Named()
+    """hash id, offset: how far the removal of one large event got; writer trim.lua"""
+    trimmed = _Named()
+    """hash hour:name -> what retention removed, for the ledger's recount; writer trim.lua"""
 
     def __init__(self, number: int, count: int) -> None:
         self.number = number
         self._prefix = f"hl:{{{partition_tag(number, count)}}}:"
-        p = self._prefix
-        self.log = p + "log"
-        """stream, trimmed by retention; writer append.lua; readers dispatcher and API; fields h (header), d (data)"""
-        self.ids = p + "ids"
-        """hash given id -> ms, seq, digest; as long as the event; writer append.lua and trim.lua"""
-        self.claims = p + "claims"
-        """hash given id -> partition, digest, time, for ids whose event is elsewhere; writer claim.lua, unclaim.lua"""
-        self.unclaim = p + "unclaim"
-        """list of given ids whose claim in another slot can go; writer trim.lua; reader retention"""
-        self.lease = p + "lease"
-        """hash owner, token, beat; no TTL; writer take.lua, beat.lua, release.lua"""
-        self.recorded = p + "recorded"
-        """string stream id up to which every delivery has a record; writer settle.lua"""
-        self.counters = p + "counters"
-        """hash hour:name -> count, the ledger; writer every transition; reader ledger and metrics"""
-        self.fanned = p + "fanned"
-        """stream with the log's ids, field e = packed endpoint numbers; writer settle.lua; reader API, retention"""
-        self.unmatched = p + "unmatched"
-        """stream of the ids of events that matched nobody; writer settle.lua; reader API"""
-        self.open = p + "open"
-        """zset packed delivery key by acceptance, every pending, scheduled and held record; writer settle.lua"""
-        self.dead = p + "dead"
-        """zset packed delivery key by acceptance, the dead letters; writer settle.lua"""
-        self.due = p + "due"
-        """zset packed delivery key by due time (store ms); writer settle.lua; reader the owner"""
-        self.lanes = p + "lanes"
-        """set of endpoint numbers that have a lane; writer settle.lua; reader the owner"""
-        self.work = p + "work"
-        """hash packed delivery key -> order to send it (manual or replay); writer work.lua, settle.lua; reader owner"""
-        self.late = p + "late"
-        """hash stream id -> packed (endpoint, run) of deliveries that `fanned` does not have; writer settle.lua"""
-        self.replayed = p + "replayed"
-        """hash run:name -> count, the progress of replays; writer settle.lua; reader API"""
-        self.outbox = p + "outbox"
-        """hash endpoint:kind -> operational event to publish, with its count; writer settle.lua; reader the owner"""
-        self.timing = p + "timing"
-        """hash histogram bucket -> attempts, and `sum` in microseconds; writer settle.lua; reader metrics"""
-        self.kept = p + "kept"
-        """hash stream id -> header and data of trimmed events with open deliveries; writer trim.lua"""
-        self.trimming = p + "trimming"
-        """hash id, offset: how far the removal of one large event got; writer trim.lua"""
-        self.trimmed = p + "trimmed"
-        """hash hour:name -> what retention removed, for the ledger's recount; writer trim.lua"""
+
+    def key(self, name: str) -> str:
+        """The key of that name; for this module alone."""
+        return self._prefix + name
 
     def flush(self, token: str) -> str:
         """string with the answers of one flush, TTL 60 s; writer and reader append.lua."""
