@@ -84,9 +84,9 @@ async def _missing(call: Call, event_id: str, endpoint_id: str) -> Problem:
 
 async def _order(call: Call, found: history.Found, *, retry: bool) -> Answer:
     key, services = found.key, call.services
-    endpoint = await _endpoint(call, found)
     if found.event is None:
-        raise Problem("event_expired", f"the event of delivery {key.delivery_id} is not kept any more")
+        raise Problem("event_expired", f"the event of delivery {key.delivery_id} is not kept any more or unreadable")
+    endpoint = await _endpoint(call, found)
     partition = services.partitions[key.partition]
     ordered = await work.order_manual(services.redis, partition, key, retry=retry)
     if ordered.answer != "queued" or ordered.record is None:

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from gateway import ids
 from gateway.model import delivery as model
-from gateway.model.event import NewEvent
+from gateway.model.event import Event, NewEvent
 from gateway.store import deliveries, leases, log, scripts
 from gateway.store.keys import PartitionKeys
 
@@ -40,9 +40,13 @@ class FilledStore:
         return self.partitions[ids.partition_of(key, len(self.partitions)) if key else 0]
 
     async def publish(self, partition: int | None = None, **fields: Any) -> ids.Address:
-        """Append one event; fields as NewEvent's, with defaults."""
+        """Append one event, its given id claimed first if that is another partition's; fields as NewEvent's."""
         new = NewEvent(**{"source": "/keys/shop", "type": "order.placed", "data": b'{"n":1}', **fields})
         where = self.partition_for(new) if partition is None else self.partitions[partition]
+        home = self.partitions[ids.partition_of(new.id, len(self.partitions))]
+        if new.id and home is not where:
+            (answer,) = await scripts.run_all(self.redis, [log.claim_call(home, new, where.number)])
+            assert not isinstance(answer, BaseException)
         append = log.Append(where, [new])
         script, names, args = append.call
         (appended,) = append.read(await script(self.redis, names, args))
@@ -88,6 +92,10 @@ class FilledStore:
         call.transition(deliveries.Transition(key, before, after, packed, late=late))
         answer = await call.send(self.redis)
         assert answer == ("K", "1")
+
+    async def read(self, address: ids.Address) -> Event | None:
+        """The event as the API reads it."""
+        return await log.read(self.redis, self.partitions[address.partition], address)
 
     async def publish_many(self, new_events: Sequence[tuple[int, NewEvent]]) -> list[ids.Address]:
         """Append events to given partitions, one call each, in one round trip."""
