@@ -2,6 +2,7 @@
 -- The first event of a partition whose deliveries are not all recorded yet.
 --
 -- KEYS  1 log, 2 recorded
+-- ARGV  none
 -- Returns its stream id, or nil when every event is behind the recorded mark.
 -- Invariant: reads only; what lies before the id has all its deliveries.
 

@@ -123,7 +123,8 @@ async def test_a_deleted_endpoint_keeps_its_history(gateway: ReadingGateway) -> 
     assert len((await gateway.get("/v1/deliveries", subscriber="shop"))["data"]) == 4
 
 
-async def test_one_delivery_with_every_attempt(gateway: ReadingGateway) -> None:
+async def attempted_twice(gateway: ReadingGateway) -> ids.DeliveryKey:
+    """A delivery of event `order-1` to `pay` that failed once and was then delivered."""
     number = await gateway.endpoint("pay")
     address = await gateway.filled.publish(2, id="order-1", data=b'{"n": 1.00}', subject="s")
     first = Record(State.SCHEDULED, Reason.NONE, 1, 503, AttemptError.HTTP_STATUS, 1, 1_900_000_000_000, 5)
@@ -133,20 +134,17 @@ async def test_one_delivery_with_every_attempt(gateway: ReadingGateway) -> None:
         SENT, trigger=Trigger.SCHEDULE, started_ms=SENT.started_ms + 5_000, error=0, status=204, body=b""
     )
     await gateway.filled.change(key, first, Record(State.DELIVERED, Reason.NONE, 2, 204, changed_ms=9), attempt=done)
+    return key
+
+
+async def test_one_delivery_with_every_attempt(gateway: ReadingGateway) -> None:
+    key = await attempted_twice(gateway)
     shown = await gateway.get(f"/v1/deliveries/{key.delivery_id}")
-    assert (shown["status"], shown["event"], shown["endpoint"], shown["subscriber"]) == (
-        "delivered",
-        "order-1",
-        "pay",
-        "shop",
-    )
+    named = ("status", "event", "endpoint", "subscriber")
+    assert [shown[name] for name in named] == ["delivered", "order-1", "pay", "shop"]
     one, two = shown["attempts"]
-    assert (one["number"], one["trigger"], one["error"], one["remote_address"]) == (
-        1,
-        "first",
-        "http_status",
-        "203.0.113.7:443",
-    )
+    told = ("number", "trigger", "error", "remote_address", "duration_ms")
+    assert [one[name] for name in told] == [1, "first", "http_status", "203.0.113.7:443", 12]
     assert one["response"] == {
         "status": 503,
         "headers": {"retry-after": "5"},
@@ -155,19 +153,24 @@ async def test_one_delivery_with_every_attempt(gateway: ReadingGateway) -> None:
         "body_encoding": "utf-8",
     }
     assert (two["number"], two["trigger"], two["error"], two["response"]["status"]) == (2, "schedule", None, 204)
-    event = (await gateway.filled.read(address)) or pytest.fail("the event is gone")
-    assert two["request"]["body_sha256"] == hashlib.sha256(wire.body(event)).hexdigest()
-    headers = two["request"]["headers"]
-    assert (headers["webhook-id"], headers["webhook-attempt"], headers["webhook-timestamp"]) == (
-        "order-1",
-        "2",
-        "1764000005",
-    )
-    assert (headers["host"], headers["x-team"], headers["traceparent"]) == (
-        "example.com",
-        "a",
-        wire.traceparent(event, key, 2),
-    )
+
+
+async def test_the_request_of_an_attempt_is_what_was_sent(gateway: ReadingGateway) -> None:
+    key = await attempted_twice(gateway)
+    event = (await gateway.filled.read(key.address)) or pytest.fail("the event is gone")
+    shown = (await gateway.get(f"/v1/deliveries/{key.delivery_id}"))["attempts"][1]["request"]
+    assert shown["body_sha256"] == hashlib.sha256(wire.body(event)).hexdigest()
+    expected = {
+        "host": "example.com",
+        "webhook-id": "order-1",
+        "webhook-timestamp": "1764000005",
+        "webhook-signature": "v1,abc",
+        "webhook-attempt": "2",
+        "traceparent": wire.traceparent(event, key, 2),
+        "x-team": "a",
+        "content-length": str(len(wire.body(event))),
+    }
+    assert {name: shown["headers"][name] for name in expected} == expected
     reader = await gateway.make_key(["read"])
     hidden = await gateway.get(f"/v1/deliveries/{key.delivery_id}", reader)
     assert hidden["attempts"][0]["request"]["headers"]["x-team"] == "***"
