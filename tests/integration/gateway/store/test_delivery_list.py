@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from gateway import ids
 from gateway.model.delivery import AttemptError, Reason, Record, State
-from gateway.store import connection, delivery_list, event_list, walk
+from gateway.store import delivery_list, event_list, walk
 from gateway.store.delivery_list import DeliveryFilter
 from tests.support.filled_store import FilledStore
 
@@ -24,15 +24,8 @@ RECORDS = (DELIVERED, PENDING, SCHEDULED, HELD, DEAD, SKIPPED)
 
 
 @pytest.fixture
-async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    client = connection.connect(valkey_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def filled(redis: Redis) -> FilledStore:
-    return await FilledStore.open(redis)
+async def filled(plain_redis: Redis) -> FilledStore:
+    return await FilledStore.open(plain_redis)
 
 
 async def read(

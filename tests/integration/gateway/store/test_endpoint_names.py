@@ -1,28 +1,18 @@
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 
 from gateway.clock import SystemClock
 from gateway.model.endpoint import Endpoint
 from gateway.model.subscriber import Subscriber
-from gateway.store import connection, endpoint_names
+from gateway.store import endpoint_names
 from gateway.store.keys import RegistryKeys
 from gateway.store.registry import Registry
 from gateway.store.registry_reads import EndpointName
 
 
 @pytest.fixture
-async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    client = connection.connect(valkey_url)
-    await client.flushall()
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def registry(redis: Redis) -> Registry:
-    registry = Registry(redis, SystemClock())
+async def registry(plain_redis: Redis) -> Registry:
+    registry = Registry(plain_redis, SystemClock())
     await registry.bootstrap(4)
     for subscriber in ("shop", "mail"):
         await registry.create_subscriber(Subscriber(subscriber, "internal"))
@@ -34,8 +24,8 @@ async def create(registry: Registry, endpoint: str, subscriber: str = "shop") ->
     return made.number
 
 
-async def test_names_and_numbers_also_of_deleted_endpoints(redis: Redis, registry: Registry) -> None:
-    names = endpoint_names.known_to(redis)
+async def test_names_and_numbers_also_of_deleted_endpoints(plain_redis: Redis, registry: Registry) -> None:
+    names = endpoint_names.known_to(plain_redis)
     first, other = await create(registry, "a"), await create(registry, "b", "mail")
     assert await names.of_endpoint("a") == [first]
     await registry.delete_endpoint("a")
@@ -49,26 +39,26 @@ async def test_names_and_numbers_also_of_deleted_endpoints(redis: Redis, registr
     }
 
 
-async def test_what_is_new_is_found_and_an_emptied_store_forgotten(redis: Redis, registry: Registry) -> None:
-    names = endpoint_names.known_to(redis)
-    assert names is endpoint_names.known_to(redis)
+async def test_what_is_new_is_found_and_an_emptied_store_forgotten(plain_redis: Redis, registry: Registry) -> None:
+    names = endpoint_names.known_to(plain_redis)
+    assert names is endpoint_names.known_to(plain_redis)
     assert await names.of_endpoint("a") == []
     number = await create(registry, "a")
     assert await names.of_numbers([number]) == {number: EndpointName("a", "shop")}
-    await redis.delete(RegistryKeys.numbers)
+    await plain_redis.delete(RegistryKeys.numbers)
     assert await names.of_endpoint("a") == []
 
 
-async def test_a_gap_in_the_numbers_loses_no_name(redis: Redis, registry: Registry) -> None:
-    names = endpoint_names.known_to(redis)
+async def test_a_gap_in_the_numbers_loses_no_name(plain_redis: Redis, registry: Registry) -> None:
+    names = endpoint_names.known_to(plain_redis)
     await create(registry, "a")
-    await redis.hincrby(RegistryKeys.meta, "last_endpoint", 5)
+    await plain_redis.hincrby(RegistryKeys.meta, "last_endpoint", 5)
     number = await create(registry, "b")
     assert await names.of_endpoint("b") == [number]
     assert await names.of_endpoint("a") == [1]
 
 
-async def test_many_are_read_at_once(redis: Redis) -> None:
-    await redis.hset(RegistryKeys.numbers, mapping={str(n): f"e{n} shop" for n in range(1, 2_501)})
-    names = endpoint_names.EndpointNames(redis)
+async def test_many_are_read_at_once(plain_redis: Redis) -> None:
+    await plain_redis.hset(RegistryKeys.numbers, mapping={str(n): f"e{n} shop" for n in range(1, 2_501)})
+    names = endpoint_names.EndpointNames(plain_redis)
     assert await names.of_subscriber("shop") == list(range(1, 2_501))

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
@@ -7,7 +6,7 @@ from redis.asyncio import Redis
 from gateway import ids
 from gateway.model.delivery import Record, State
 from gateway.model.event import NewEvent
-from gateway.store import connection, event_list, walk
+from gateway.store import event_list, walk
 from gateway.store.event_list import EventFilter
 from tests.support.filled_store import FilledStore
 
@@ -15,15 +14,8 @@ DONE = Record(State.DELIVERED, attempts=1, status=200)
 
 
 @pytest.fixture
-async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    client = connection.connect(valkey_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def filled(redis: Redis) -> FilledStore:
-    return await FilledStore.open(redis)
+async def filled(plain_redis: Redis) -> FilledStore:
+    return await FilledStore.open(plain_redis)
 
 
 async def read(filled: FilledStore, wanted: EventFilter, span: walk.Span, limit: int) -> walk.Found[event_list.Header]:

@@ -1,12 +1,11 @@
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
 from gateway import ids
 from gateway.model.delivery import Reason, Record, State
-from gateway.store import connection, ledger, retention
+from gateway.store import ledger, retention
 from tests.support.filled_store import FilledStore
 
 DELIVERED = Record(State.DELIVERED, attempts=1, status=200)
@@ -15,15 +14,8 @@ DEAD = Record(State.DEAD, Reason.EXHAUSTED, 3)
 
 
 @pytest.fixture
-async def redis(valkey_url: str) -> AsyncIterator[Redis]:
-    client = connection.connect(valkey_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def filled(redis: Redis) -> FilledStore:
-    return await FilledStore.open(redis)
+async def filled(plain_redis: Redis) -> FilledStore:
+    return await FilledStore.open(plain_redis)
 
 
 async def fill(filled: FilledStore) -> list[ids.Address]:
