@@ -119,7 +119,7 @@ class Settle:
         self.mark_after = event.address.stream_id
 
     def timing(self, field: str, count: int) -> None:
-        """Count attempts in the histogram."""
+        """Count attempts in the histogram; taken with the first transition of this call that is applied."""
         self._timings += (field, count)
 
     @property

@@ -9,17 +9,18 @@
 --         w remove the order, s a replay sent it, o allowed without the token, d announce a dead letter
 --       an index entry (2): stream id, positions of endpoint indexes (>I2 each)
 --       a passed event (2): stream id, packed endpoint numbers or '' when nobody matched
---       a timing (2): histogram field, count
+--       a timing (2): histogram field, count; taken only if this call applied a transition
 -- Returns {'K' done, 'T' the token is another's, 'M' the mark is not the expected one;
 --       one digit per item: 1 applied, 2 was applied before, 0 refused because the record is another}
 -- Invariant: a record changes only from the record expected, and with it, in the same script, its state's counter,
---       its place (open, due, lane, dead) and the mark; a repeated call changes nothing.
+--       its place (open, due, lane, dead) and the mark; a repeated call changes nothing. A mark that was deleted is
+--       the one expected: nobody but the holder of the token moves it.
 -- A record is state (1), reason (1), attempts (2), status (2), error (1), failures (1), due (8), changed (8), run (4).
 
 local NAMES = {'pending', 'scheduled', 'held', 'delivered', 'dead', 'skipped'}
 local PENDING, HELD, DELIVERED, DEAD = 1, 3, 4, 5
 local owner = redis.call('HGET', KEYS[1], 'token') == ARGV[1]
-local counts, replayed = {}, {}
+local counts, replayed, applied = {}, {}, false
 
 local function add(totals, group, name, by)
   local names = totals[group]
@@ -53,6 +54,20 @@ local function swap(bucket, key, expected, after)
   return '1'
 end
 
+local function move_lane(key, ms, into, lane)
+  -- one value: unpack gives the next position, too
+  local endpoint = struct.unpack('>I4', key, 11)
+  if into then
+    redis.call('ZADD', lane, ms, key)
+    redis.call('SADD', KEYS[9], endpoint)
+  else
+    redis.call('ZREM', lane, key)
+    if redis.call('EXISTS', lane) == 0 then
+      redis.call('SREM', KEYS[9], endpoint)
+    end
+  end
+end
+
 local function move(key, ms, before, after, lane)
   local old, old_due, old_lane = place(before)
   local new, new_due, new_lane = place(after)
@@ -67,14 +82,8 @@ local function move(key, ms, before, after, lane)
   elseif old_due > 0 then
     redis.call('ZREM', KEYS[8], key)
   end
-  if new_lane and not old_lane then
-    redis.call('ZADD', lane, ms, key)
-    redis.call('SADD', KEYS[9], struct.unpack('>I4', key, 11))
-  elseif old_lane and not new_lane then
-    redis.call('ZREM', lane, key)
-    if redis.call('EXISTS', lane) == 0 then
-      redis.call('SREM', KEYS[9], struct.unpack('>I4', key, 11))
-    end
+  if new_lane ~= old_lane then
+    move_lane(key, ms, new_lane, lane)
   end
   if new == DEAD and old ~= DEAD then
     redis.call('ZADD', KEYS[7], ms, key)
@@ -131,6 +140,7 @@ local function settle(at)
   if done ~= '1' then
     return done
   end
+  applied = true
   local high, low = struct.unpack('>I2I4', key)
   local ms = high * 4294967296 + low
   local hour = math.floor(ms / 3600000)
@@ -173,7 +183,7 @@ local function pass(at)
   local hour = math.floor(tonumber(string.match(ARGV[at], '^%d+')) / 3600000)
   add(counts, hour, 'unread', -1)
   if ARGV[at + 1] == '' then
-    redis.call('XADD', KEYS[5], ARGV[at], '', '')
+    redis.pcall('XADD', KEYS[5], ARGV[at], '', '')
     add(counts, hour, 'unmatched', 1)
   else
     add(counts, hour, 'fanned', 1)
@@ -187,7 +197,8 @@ for _ = 1, items do
   at = at + 9
 end
 if owner then
-  local mark = redis.call('GET', KEYS[2])
+  local there = redis.call('GET', KEYS[2])
+  local mark = there or ARGV[2]
   if mark == ARGV[2] then
     for _ = 1, entries do
       index(at)
@@ -197,11 +208,11 @@ if owner then
       pass(at)
       at = at + 2
     end
-    for _ = 1, timings do
+    for _ = 1, applied and timings or 0 do
       redis.call('HINCRBY', KEYS[14], ARGV[at], ARGV[at + 1])
       at = at + 2
     end
-    if ARGV[3] ~= ARGV[2] then
+    if ARGV[3] ~= there then
       redis.call('SET', KEYS[2], ARGV[3])
     end
   elseif mark ~= ARGV[3] then
