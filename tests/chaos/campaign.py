@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.faults import FAULTS, Step
-from tests.support.ledger import Findings, Settled, audit, read_published
+from tests.support.ledger import Findings, audit, read_published
 from tests.support.power import UnsafePower
 from tests.support.process import Process
 from tests.support.sink_process import SinkProcess
@@ -120,11 +120,10 @@ class Campaign:
             for line in read_published(self.ledger(number))
         )
 
-    def audit(self, *, settled: bool = True) -> Findings:
-        """The arithmetic; with `settled`, over the system's own states too."""
+    def audit(self) -> Findings:
+        """The arithmetic, over the system's own states too."""
         published = [line for number in range(self.plan.publishers) for line in read_published(self.ledger(number))]
-        states: list[Settled] | None = self.system.api.settled(self._names, order="asc") if settled else None
-        return audit(published, self.sink.received(), states, ENDPOINTS)
+        return audit(published, self.sink.received(), self.system.api.settled(self._names, order="asc"), ENDPOINTS)
 
     def report(self, findings: Findings, **facts: Any) -> dict[str, Any]:
         """Everything of the run; also written to report.json in the directory."""

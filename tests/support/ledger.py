@@ -6,7 +6,7 @@ A receiver is another process and appends `{webhook-id, endpoint, attempt, sha25
 answers; `status` is the answer that it is about to give. `sha256` is that of the payload's bytes.
 
 Finding      meaning
-lost         acknowledged, no terminal state `dead`, and never answered 2xx by an endpoint that must get it
+lost         acknowledged, never answered 2xx by an endpoint that must get it, and neither dead nor open in the system
 phantom      received, but nobody sent it
 corrupt      received with other payload bytes than were sent
 duplicated   received again after it was answered 2xx (allowed after crashes; counted)
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 TERMINAL = frozenset({"delivered", "dead", "skipped"})
+OPEN = frozenset({"pending", "scheduled", "held"})
 _SHOWN = 10
 
 Pair = tuple[str, str]
@@ -117,10 +118,11 @@ def audit(
     states = _states(settled)
     owed = {(event, endpoint) for event in acknowledged for endpoint in endpoints}
     dead = {pair for pair in owed if states.get(pair) == ["dead"]}
+    still_open = {pair for pair in owed if OPEN.intersection(states.get(pair, ()))}
     return Findings(
         acknowledged=len(acknowledged),
         received=len(requests),
-        lost=frozenset(owed - answered.keys() - dead),
+        lost=frozenset(owed - answered.keys() - dead - still_open),
         phantom=frozenset(r.pair for r in requests if r.id not in acknowledged and r.id not in uncertain.ids
                           and r.sha256 not in uncertain.hashes),
         corrupt=frozenset(r.pair for r in requests if r.sha256 != acknowledged.get(r.id, r.sha256)),

@@ -38,6 +38,13 @@ WORKER = ("dispatcher.jobs.worker",)
 _MODULES = {"gateway": GATEWAY, "dispatcher": DISPATCHER, "worker": WORKER}
 
 
+_EXPECTED = ('"event.poison"',)
+
+
+class BrokenPart(AssertionError):
+    """A part of the system logged an error that a test did not ask for."""
+
+
 class System:
     """Starts on entering the context; everything is gone after it.
 
@@ -103,6 +110,13 @@ class System:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if error is None and (broken := self.broken()):
+            raise BrokenPart(f"{len(broken)} errors in the logs, the first: {broken[0][:3_000]}")
+
+    def broken(self) -> list[str]:
+        """Lines of level error in the logs: what no outage and no input explains."""
+        lines = [line for name in self.parts for line in self.log(name).splitlines()]
+        return [line for line in lines if '"level": "error"' in line and not any(t in line for t in _EXPECTED)]
 
     @property
     def url(self) -> str:

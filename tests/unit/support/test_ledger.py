@@ -65,6 +65,16 @@ def test_an_event_without_an_answer_may_come_or_not() -> None:
     assert look([ACKNOWLEDGED, given, made], [GOOD], None, ("pay",)).faultless
 
 
+def test_what_is_still_open_is_unsettled_and_not_lost() -> None:
+    findings = look([ACKNOWLEDGED], [received(status=500)], [Settled("e1", "pay", "scheduled")], ("pay",))
+    assert not findings.lost
+    assert findings.unsettled == {("e1", "pay")}
+
+
+def test_delivered_in_the_system_alone_is_lost() -> None:
+    assert look([ACKNOWLEDGED], [], [DELIVERED], ("pay",)).lost == {("e1", "pay")}
+
+
 def test_other_bytes_are_corrupt() -> None:
     assert look([ACKNOWLEDGED], [received(sha256="ab")], None, ("pay",)).corrupt == {("e1", "pay")}
 
