@@ -4,61 +4,20 @@ import asyncio
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable, Coroutine, MutableMapping
-from typing import Any
 
 import httptools
 
 from gateway import problems
 from gateway.api.http1 import wire
 from gateway.api.http1.exchange import Exchange
+from gateway.api.http1.shared import READ_BYTES, Shared
 from gateway.problems import Problem
 
-NEW_SECONDS = 5.0
-HEAD_SECONDS = 5.0
-IDLE_SECONDS = 10.0
-LINGER_SECONDS = 1.0
-UNREAD_SECONDS = 30.0
 HEAD_BYTES = 32_768
 URL_BYTES = 8_192
-READ_BYTES = 65_536
 _NEVER = math.inf
 _VERSIONS = ("1.1", "1.0")
 _SPACE = (b" ", b"\t")
-App = Callable[[MutableMapping[str, Any], Any, Any], Coroutine[Any, Any, None]]
-
-
-class Shared:
-    """What all connections of a listener share.
-
-    `buffer` is filled and consumed within one callback; `running` counts requests, `idle` is set when the last one ends
-    while draining.
-    """
-
-    def __init__(self, app: App, loop: asyncio.AbstractEventLoop) -> None:
-        self.app = app
-        self.loop = loop
-        self.buffer = memoryview(bytearray(READ_BYTES))
-        self.connections: set[Connection] = set()
-        self.running = 0
-        self.idle = asyncio.Event()
-        self.draining = False
-        self.date = b""
-
-    def start(self, exchange: Exchange) -> None:
-        """Call the application."""
-        self.running += 1
-        exchange.task = self.loop.create_task(self._call(exchange))
-
-    async def _call(self, exchange: Exchange) -> None:
-        try:
-            await self.app(exchange.scope, exchange.receive, exchange.send)
-        finally:
-            self.running -= 1
-            exchange.task = None
-            exchange.abandon()
-            if self.draining and not self.running:
-                self.idle.set()
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -79,7 +38,7 @@ class Connection(asyncio.BufferedProtocol):
         self._quiet = 0  # bytes since the last that meant something
         self._dropping = False
         self._half_closed = False
-        self._deadline = shared.loop.time() + NEW_SECONDS
+        self._deadline = shared.loop.time() + shared.times.new
         self._unread_since = _NEVER
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,7 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         self._url = b""
         self._headers = []
         self._in_head = True
-        self._deadline = self._shared.loop.time() + HEAD_SECONDS
+        self._deadline = self._shared.loop.time() + self._shared.times.head
 
     def on_url(self, part: bytes) -> None:
         """Some of the request target."""
@@ -236,7 +195,9 @@ class Connection(asyncio.BufferedProtocol):
         elif self._queue:
             self._pump()
         else:
-            self._deadline = self._shared.loop.time() + (HEAD_SECONDS if self._in_head else IDLE_SECONDS)
+            self._deadline = self._shared.loop.time() + (
+                self._shared.times.head if self._in_head else self._shared.times.idle
+            )
         self.want_more()
 
     def invite(self) -> None:
@@ -262,7 +223,7 @@ class Connection(asyncio.BufferedProtocol):
         if not lingers or self._half_closed:
             self._transport.close()
             return
-        self._deadline = self._shared.loop.time() + LINGER_SECONDS
+        self._deadline = self._shared.loop.time() + self._shared.times.linger
         self._transport.write_eof()
         self._transport.resume_reading()
 
@@ -281,11 +242,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def tick(self, now: float) -> None:
         """Whether its time is over."""
-        if now - self._unread_since > UNREAD_SECONDS:
+        if now - self._unread_since > self._shared.times.unread:
             self.abort()
         elif now < self._deadline or self._running:
             return
         elif self._in_head and not self._dropping:
-            self._refuse(Problem("request_timeout", f"the headers were not complete after {HEAD_SECONDS:g} seconds"))
+            self._refuse(
+                Problem("request_timeout", f"the headers were not complete after {self._shared.times.head:g} seconds")
+            )
         else:
             self._transport.close()

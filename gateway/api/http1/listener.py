@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from email.utils import formatdate
 
-from gateway.api.http1.connection import App, Connection, Shared
+from gateway.api.http1.connection import Connection
+from gateway.api.http1.shared import App, Shared, Times
 from gateway.clock import Clock
 
 TICK_SECONDS = 0.25
@@ -15,11 +16,16 @@ BACKLOG = 1_024
 class Listener:
     """One listening socket; `app` is an ASGI callable that answers every request by itself, errors too."""
 
-    def __init__(self, app: App, clock: Clock) -> None:
+    def __init__(self, app: App, clock: Clock, times: Times | None = None) -> None:
         self._clock = clock
-        self._shared = Shared(app, asyncio.get_running_loop())
+        self._shared = Shared(app, asyncio.get_running_loop(), times or Times())
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._shared.connections)
 
     async def open(self, host: str, port: int) -> int:
         """Listen; the port, which the system chooses if 0 was asked for. Raises OSError when it is taken."""
