@@ -133,7 +133,19 @@ async def read(redis: Redis, partition: keys.PartitionKeys, address: ids.Address
 async def read_many(
     redis: Redis, partition: keys.PartitionKeys, addresses: Iterable[ids.Address]
 ) -> list[events.Event | None]:
-    """Events by address in one round trip, then those that only `kept` has."""
+    """Events by address, None for those that are gone; one round trip. Raises EventUnreadable if one is poison."""
+    found: list[events.Event | None] = []
+    for each in await read_each(redis, partition, addresses):
+        if isinstance(each, events.EventUnreadable):
+            raise each
+        found.append(each)
+    return found
+
+
+async def read_each(
+    redis: Redis, partition: keys.PartitionKeys, addresses: Iterable[ids.Address]
+) -> list[events.Event | events.EventUnreadable | None]:
+    """The same with the error in the place of what is poison, so that it harms no other."""
     wanted = list(addresses)
     pipeline = redis.pipeline(transaction=False)
     for address in wanted:
@@ -145,13 +157,14 @@ async def read_many(
 
 def _event(
     address: ids.Address, entries: list[tuple[bytes, dict[bytes, bytes]]], kept: bytes | None
-) -> events.Event | None:
-    if entries:
-        fields = entries[0][1]
-        return events.unpack(address, fields.get(b"h"), fields.get(b"d"))
-    if kept is None:
-        return None
-    return unpack_kept(address, kept)
+) -> events.Event | events.EventUnreadable | None:
+    try:
+        if entries:
+            fields = entries[0][1]
+            return events.unpack(address, fields.get(b"h"), fields.get(b"d"))
+        return None if kept is None else unpack_kept(address, kept)
+    except events.EventUnreadable as error:
+        return error
 
 
 def unpack_kept(address: ids.Address, kept: bytes) -> events.Event:

@@ -1,6 +1,8 @@
 """A partition's outbox: dead letters that the settle script wrote down to be announced, aggregated per endpoint."""
 
-from typing import Any, NamedTuple
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 
@@ -17,18 +19,22 @@ class DeadLetters(NamedTuple):
     letters: int
 
 
-async def pending(redis: Redis, partition: keys.PartitionKeys) -> list[DeadLetters]:
-    """What waits to be announced."""
-    fields: Any = await redis.hgetall(partition.outbox)
+async def pending(redis: Redis, partitions: Sequence[keys.PartitionKeys]) -> list[DeadLetters]:
+    """What waits to be announced, per partition and endpoint. One round trip."""
+    pipeline = redis.pipeline(transaction=False)
+    for partition in partitions:
+        pipeline.hgetall(partition.outbox)
     found = []
-    for field, value in fields.items():
-        if field.endswith(b":" + KIND.encode()):
-            key = ids.unpack_key(value, partition.number)
-            found.append(DeadLetters(key, int(fields.get(field + b":count", 1))))
+    for partition, fields in zip(partitions, await pipeline.execute(), strict=True):
+        for field, value in fields.items():
+            if field.endswith(b":" + KIND.encode()):
+                key = ids.unpack_key(value, partition.number)
+                found.append(DeadLetters(key, int(fields.get(field + b":count", 1))))
     return found
 
 
 async def done(redis: Redis, partition: keys.PartitionKeys, announced: DeadLetters) -> None:
     """Remove exactly what was announced."""
-    args = (f"{announced.newest.endpoint}:{KIND}", announced.newest.packed(), announced.letters)
+    field = f"{announced.newest.endpoint}:{KIND}"
+    args = (field, announced.newest.packed(), announced.letters, secrets.token_bytes(8))
     await scripts.load("outbox_done")(redis, [partition.outbox], args)

@@ -2,9 +2,10 @@
 
 An event leaves when it is older than the retention, or, above the memory mark, when it is the oldest; never before the
 recorded mark has passed it. Its finished deliveries go with it; open ones (and dead ones, if memory was the reason)
-stay, and with them the event in `kept`, so that nothing pins the log. Kept events go when their last delivery ends.
+stay, and with them the event in `kept`, so that nothing pins the log. Kept events go when their last delivery ends and
+their time has come.
 
-Deciding reads, removing is trim.lua, which decides again about each delivery.
+Deciding reads, removing is trim.lua, which looks again: what was opened or ordered meanwhile lets the whole page wait.
 """
 
 import struct
@@ -19,7 +20,9 @@ from gateway.model import event as events
 from gateway.store import keys, leases, log, scripts
 
 PAGE = 32
+KEPT_PAGE = 256
 MAX_STEPS = 256
+_DELIVERY_ARGUMENTS = 6
 _LATE = struct.Struct(">II")
 _STAYS = frozenset(model.OPEN_STATES)
 
@@ -40,6 +43,13 @@ class Leaving(NamedTuple):
     late: list[ids.DeliveryKey]
 
 
+class Kept(NamedTuple):
+    """How many kept events left, and the cursor from which to look on, 0 at the end."""
+
+    left: int
+    cursor: int
+
+
 class Trim:
     """Builds calls of trim.lua for one partition; each at most 256 steps."""
 
@@ -53,7 +63,7 @@ class Trim:
         p = self._p
         names = [
             p.lease, p.log, p.fanned, p.unmatched, p.ids, p.unclaim,
-            p.kept, p.late, p.trimmed, p.dead, p.types, p.recorded,
+            p.kept, p.late, p.trimmed, p.dead, p.types, p.recorded, p.work,
         ]  # fmt: skip
         self._calls.append((names, [], []))
         self._positions = {}
@@ -68,13 +78,13 @@ class Trim:
 
     def delivery(self, key: ids.DeliveryKey, *, late: bool, stays: bool) -> None:
         """Remove a delivery, or let it stay."""
-        if len(self._calls[-1][1]) >= MAX_STEPS * 5:
+        if len(self._calls[-1][1]) >= MAX_STEPS * _DELIVERY_ARGUMENTS:
             self._begin()
         p, kind = self._p, "l" if late else "e"
-        index = p.late_index(key.endpoint) if late else p.endpoint_index(key.endpoint)
         self._calls[-1][1].extend((
             key.packed(), self._position(p.records(key.minute)), self._position(p.attempts(key.minute)),
-            self._position(index), kind.upper() if stays else kind,
+            self._position(p.endpoint_index(key.endpoint)), self._position(p.late_index(key.endpoint)),
+            kind.upper() if stays else kind,
         ))  # fmt: skip
 
     def event(self, leaving: Leaving, stay: Sequence[ids.DeliveryKey]) -> None:
@@ -92,9 +102,10 @@ class Trim:
         ))  # fmt: skip
 
     async def send(self, redis: Redis, token: str) -> bool:
-        """Run the calls in order; False when the lease is lost."""
+        """Run the calls in order; False when the lease is lost, or when something is still wanted after all."""
         for names, deliveries, leaving in self._calls:
-            args = [token, len(deliveries) // 5, len(leaving) // 7, *deliveries, *leaving]
+            sizes = (len(deliveries) // _DELIVERY_ARGUMENTS, len(leaving) // 7)
+            args = [token, *sizes, *deliveries, *leaving]
             if (deliveries or leaving) and await scripts.load("trim")(redis, names, args) != 1:
                 return False
         return True
@@ -113,41 +124,54 @@ async def trim(
 
 async def trim_kept(
     redis: Redis, partition: keys.PartitionKeys, count: int, token: str, before_ms: int,
-    in_hand: Collection[ids.DeliveryKey],
-) -> int:  # fmt: skip
-    """Remove kept events that have nothing open any more and are older than the retention; how many left."""
-    done: list[Leaving] = []
-    async for field, value in redis.hscan_iter(partition.kept, count=PAGE):
+    in_hand: Collection[ids.DeliveryKey], cursor: int = 0,
+) -> Kept:  # fmt: skip
+    """Remove kept events that have nothing open any more and were accepted before `before_ms`: one page of them.
+
+    Goes along `late`, which names the deliveries that stayed: bodies are read of those only that may leave.
+    """
+    reply: Any = await redis.hscan(partition.late, cursor, count=KEPT_PAGE)
+    after, rows = reply
+    oldest = await _oldest_id(redis, partition)
+    late: dict[ids.Address, list[ids.DeliveryKey]] = {}
+    for field, packed in rows.items():
         address = ids.Address(*ids.parse_stream_id(field), partition.number)
-        if address.ms >= before_ms:
-            continue
-        late = _late_keys(address, await redis.hget(partition.late, field.decode()))
-        if not await _staying(redis, partition, late, in_hand, keep_dead=False):
-            done.append(Leaving(address, _kept_header(address, value), [], late))
-        if len(done) >= PAGE:
-            break
-    return await _remove(redis, partition, count, token, done, in_hand, keep_dead=False) if done else 0
+        if address.ms < before_ms and (oldest is None or address[:2] < oldest):
+            late[address] = _late_keys(address, packed)
+    wanted = [key for found in late.values() for key in found]
+    staying = {key.address for key in await _staying(redis, partition, wanted, in_hand, keep_dead=False)}
+    done = [address for address in late if address not in staying]
+    left = 0
+    for start in range(0, len(done), PAGE):
+        page = done[start : start + PAGE]
+        bodies: Any = await redis.hmget(partition.kept, [address.stream_id for address in page])
+        leaving = [Leaving(a, _kept_header(a, body), [], late[a]) for a, body in zip(page, bodies, strict=True)]
+        left += await _remove(redis, partition, count, token, leaving, in_hand, keep_dead=False)
+    return Kept(left, after)
 
 
 async def release_claims(redis: Redis, partitions: Sequence[keys.PartitionKeys], number: int) -> int:
-    """Release the claims of given ids whose events left partition `number`."""
+    """Release the claims of given ids whose events left partition `number`, unless the id was used there again."""
     source = partitions[number]
     given: list[Any] = await redis.lrange(source.unclaim, 0, MAX_STEPS - 1)
+    if not given:
+        return 0
+    again: Any = await redis.hmget(source.ids, given)
     by_home: dict[int, list[bytes]] = {}
-    for name in given:
-        by_home.setdefault(ids.partition_of(name.decode(), len(partitions)), []).append(name)
+    for name, address in zip(given, again, strict=True):
+        if address is None:
+            by_home.setdefault(ids.partition_of(name.decode(), len(partitions)), []).append(name)
     for home, names in by_home.items():
         await scripts.load("unclaim")(redis, [partitions[home].claims], [number, *names])
-    if given:
-        await redis.ltrim(source.unclaim, len(given), -1)
+    await scripts.load("unclaim_done")(redis, [source.unclaim], given)
     return len(given)
 
 
 async def fold(redis: Redis, partition: keys.PartitionKeys, token: str, before_ms: int) -> int:
     """Fold the counters of hours before the oldest thing that is left; how many fields."""
-    first: Any = await redis.xrange(partition.log, count=1)
+    oldest = await _oldest_id(redis, partition)
     waiting: Any = await redis.hlen(partition.kept)
-    limit = min(before_ms, ids.parse_stream_id(first[0][0])[0]) if first else before_ms
+    limit = min(before_ms, oldest[0]) if oldest else before_ms
     if waiting:
         return 0
     fields: Any = await redis.hkeys(partition.counters)
@@ -157,6 +181,12 @@ async def fold(redis: Redis, partition: keys.PartitionKeys, token: str, before_m
     return int(
         await scripts.load("fold")(redis, [partition.lease, partition.counters, partition.trimmed], [token, *old])
     )
+
+
+async def _oldest_id(redis: Redis, partition: keys.PartitionKeys) -> tuple[int, int] | None:
+    """The first entry of the log: what is older has left it."""
+    rows = await scripts.load("scan")(redis, [partition.log, partition.log], ("asc", "-", "+", 1))
+    return ids.parse_stream_id(rows[1]) if len(rows) > 1 else None
 
 
 async def _oldest(redis: Redis, partition: keys.PartitionKeys, before_ms: int, mark: str) -> list[Leaving]:
@@ -229,8 +259,8 @@ def _header(address: ids.Address, header: bytes) -> events.Event | None:
         return None
 
 
-def _kept_header(address: ids.Address, value: bytes) -> events.Event | None:
+def _kept_header(address: ids.Address, value: bytes | None) -> events.Event | None:
     try:
-        return log.unpack_kept(address, value)
+        return log.unpack_kept(address, value) if value else None
     except events.EventUnreadable:
         return None

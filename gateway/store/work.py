@@ -8,7 +8,7 @@ import enum
 import secrets
 import struct
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -71,6 +71,26 @@ async def order_manual(redis: Redis, partition: keys.PartitionKeys, key: ids.Del
     """Ask for one attempt by hand; `retry` starts the schedule anew should it fail."""
     kind = Kind.MANUAL_RETRY if retry else Kind.MANUAL
     return (await order(redis, partition, [key], kind))[0]
+
+
+class Page(NamedTuple):
+    """Some of the orders, and the cursor of the next page, 0 at the end."""
+
+    cursor: int
+    orders: dict[ids.DeliveryKey, Order]
+
+
+async def page(redis: Redis, partition: keys.PartitionKeys, cursor: int) -> Page:
+    """A page of the orders that wait (HSCAN): some may be carried out by the time it is read, see `read`."""
+    reply: Any = await redis.hscan(partition.work, cursor, count=256)
+    after, rows = reply
+    return Page(after, {ids.unpack_key(field, partition.number): unpack(value) for field, value in rows.items()})
+
+
+async def read(redis: Redis, partition: keys.PartitionKeys, wanted: Sequence[ids.DeliveryKey]) -> list[Order | None]:
+    """The orders that wait for these deliveries now, None for none."""
+    values: Any = await redis.hmget(partition.work, [key.packed() for key in wanted])
+    return [unpack(value) if value else None for value in values]
 
 
 async def outstanding(redis: Redis, partitions: Sequence[keys.PartitionKeys]) -> int:

@@ -1,0 +1,44 @@
+#!lua flags=allow-oom
+-- Puts deliveries where their records say: into open, due, lanes and dead, or out of them.
+--
+-- KEYS  1 lease, 2 open, 3 dead, 4 due, 5 lanes, 6.. record hashes and lanes
+-- ARGV  1 token, then three per delivery (at most 256): packed key, position of its records, position of its lane
+-- Returns how many places were changed, or -1 when the token is another's: then nothing was done.
+-- Invariant: records are read, never written; a delivery whose record settle.lua wrote is left as it is.
+
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then
+  return -1
+end
+
+local PENDING, HELD, DEAD = 1, 3, 5
+local changed = 0
+
+local function put(set, wanted, score, key)
+  local there = redis.call('ZSCORE', set, key)
+  if wanted and tonumber(there) ~= score then
+    redis.call('ZADD', set, score, key)
+    changed = changed + 1
+  elseif there and not wanted then
+    redis.call('ZREM', set, key)
+    changed = changed + 1
+  end
+end
+
+for at = 2, #ARGV, 3 do
+  local key, lane = ARGV[at], KEYS[tonumber(ARGV[at + 2])]
+  local record = redis.call('HGET', KEYS[tonumber(ARGV[at + 1])], key)
+  local state = record and string.byte(record) or 0
+  local due = record and struct.unpack('>I8', record, 9) or 0
+  local high, low, _, endpoint = struct.unpack('>I2I4I4I4', key)
+  local ms = high * 4294967296 + low
+  put(KEYS[2], state > 0 and state <= HELD, ms, key)
+  put(KEYS[3], state == DEAD, ms, key)
+  put(KEYS[4], due > 0, due, key)
+  put(lane, state == PENDING and due == 0, ms, key)
+  if redis.call('EXISTS', lane) == 1 then
+    changed = changed + redis.call('SADD', KEYS[5], endpoint)
+  else
+    changed = changed + redis.call('SREM', KEYS[5], endpoint)
+  end
+end
+return changed

@@ -1,0 +1,123 @@
+"""Lanes, due times and the sets of open and dead deliveries, made again from the records.
+
+They are derived: settle.lua changes them together with a record, so they can only differ when a key was deleted or
+the store was meddled with. The counters of the ledger tell that they do: every open record is in `open`, and either
+in `due` or in a lane (or held); every dead one that retention left is in `dead`.
+
+Rebuilding goes through all records and through all places, a chunk at a time, each chunk in one script under the token:
+what settle.lua does meanwhile is neither disturbed nor undone.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+
+from gateway import ids
+from gateway.model.delivery import OPEN_STATES, State
+from gateway.store import errors, keys, ledger, scripts
+
+CHUNK = 128
+TRIES = 3
+_PLACED = frozenset({*OPEN_STATES, State.DEAD})
+Pulse = Callable[[], Awaitable[None]]
+
+
+class Places(NamedTuple):
+    """How many deliveries are in each kind of place."""
+
+    open: int
+    waiting: int
+    dead: int
+
+
+class LeaseLost(errors.StoreError):
+    """The partition is in other hands; what was put in place until then is right."""
+
+    code = "lease_lost"
+
+
+async def differs(redis: Redis, partition: keys.PartitionKeys) -> bool:
+    """Whether counters and places contradict each other. Exact, also while deliveries are settled."""
+    counted, found = await compare(redis, partition)
+    return counted != found
+
+
+async def compare(redis: Redis, partition: keys.PartitionKeys) -> tuple[Places, Places]:
+    """(What the counters say, what is there); `waiting` are those in `due` and in lanes."""
+    for _ in range(TRIES):
+        members: Any = await redis.smembers(partition.lanes)
+        pipeline = redis.pipeline(transaction=True)
+        pipeline.smembers(partition.lanes)
+        pipeline.hgetall(partition.counters)
+        pipeline.hgetall(partition.trimmed)
+        for name in (partition.open, partition.dead, partition.due, *_lanes(partition, members)):
+            pipeline.zcard(name)
+        lanes, counters, trimmed, *sizes = await pipeline.execute()
+        if lanes == members:
+            break
+    total, gone = ledger.total(counters), ledger.total(trimmed)
+    moving = total["pending"] + total["scheduled"]
+    counted = Places(moving + total["held"], moving, total["dead"] - gone["dead"])
+    return counted, Places(sizes[0], sum(sizes[2:]), sizes[1])
+
+
+async def rebuild(redis: Redis, partition: keys.PartitionKeys, token: str, pulse: Pulse) -> int:
+    """Put everything in its place; how many places were changed. `pulse` is awaited after each chunk.
+
+    Raises LeaseLost.
+    """
+    changed = 0
+    for source in (_recorded(redis, partition), _placed(redis, partition)):
+        async for chunk in _chunks(source):
+            changed += await _put(redis, partition, token, chunk)
+            await pulse()
+    return changed
+
+
+async def _put(redis: Redis, partition: keys.PartitionKeys, token: str, chunk: Iterable[ids.DeliveryKey]) -> int:
+    names = [partition.lease, partition.open, partition.dead, partition.due, partition.lanes]
+    positions: dict[str, int] = {}
+    args: list[scripts.Argument] = [token]
+    for key in chunk:
+        args.append(key.packed())
+        for name in (partition.records(key.minute), partition.lane(key.endpoint)):
+            if name not in positions:
+                names.append(name)
+                positions[name] = len(names)
+            args.append(positions[name])
+    changed = int(await scripts.load("place")(redis, names, args))
+    if changed < 0:
+        raise LeaseLost(f"partition {partition.number} was taken by another dispatcher")
+    return changed
+
+
+async def _recorded(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[ids.DeliveryKey]:
+    """Every delivery whose record asks for a place."""
+    for minute in await ledger.minutes(redis, partition):
+        async for field, record in redis.hscan_iter(partition.records(minute), count=1_000):
+            if record[0] in _PLACED:
+                yield ids.unpack_key(field, partition.number)
+
+
+async def _placed(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[ids.DeliveryKey]:
+    """Every delivery that is somewhere."""
+    members: Any = await redis.smembers(partition.lanes)
+    for name in (partition.open, partition.dead, partition.due, *_lanes(partition, members)):
+        async for field, _ in redis.zscan_iter(name, count=1_000):
+            yield ids.unpack_key(field, partition.number)
+
+
+def _lanes(partition: keys.PartitionKeys, members: Iterable[bytes]) -> list[str]:
+    return [partition.lane(int(number)) for number in sorted(members)]
+
+
+async def _chunks(source: AsyncIterator[ids.DeliveryKey]) -> AsyncIterator[list[ids.DeliveryKey]]:
+    chunk: list[ids.DeliveryKey] = []
+    async for key in source:
+        chunk.append(key)
+        if len(chunk) >= CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
