@@ -18,7 +18,7 @@ from dispatcher.registry_view import RegistryView, RouteRefused
 from dispatcher.sender import Failed, Result, Sender
 from gateway import wire
 from gateway.clock import Clock, Random
-from gateway.model.delivery import Attempt, Reason, State, pack_attempt
+from gateway.model.delivery import Attempt, Reason, pack_attempt
 from gateway.model.event import Event
 from gateway.settings import Settings
 
@@ -54,20 +54,39 @@ class Attempts:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, delivery: Delivery) -> None:
-        """Make one attempt; the result comes back to `_done`."""
+        """Make one attempt; the result comes back to `_done`, never from within this call."""
         self.running += 1
         self.idle.clear()
-        try:
-            route = self._view.route(delivery.endpoint)
-        except RouteRefused as refused:
-            self._refuse(delivery, str(refused))
-            return
         delivery.started_ms = self._clock.wall_ms()
+        off = self._view.off_reason(delivery.endpoint)
+        if off is not None:
+            asyncio.get_running_loop().call_soon(self._decline, delivery, off)
+            return
+        try:
+            self._send(delivery)
+        except RouteRefused as refused:
+            log.warning("endpoint.refused", extra={"delivery": delivery.key.delivery_id, "why": str(refused)})
+            self._fail(delivery, Failed("address_blocked", str(refused), "", 0.0))
+        except Exception as error:
+            # one delivery that cannot be made into a request must not stop the loop that came to it
+            log.exception("attempt.failed", extra={"delivery": delivery.key.delivery_id})
+            self._fail(delivery, Failed("protocol", f"the request could not be made: {error!r}", "", 0.0))
+
+    def _send(self, delivery: Delivery) -> None:
+        route = self._view.route(delivery.endpoint)
         made = request.build(
             route, delivery.event, delivery.key, delivery.attempt, delivery.started_ms, self.body(delivery.event)
         )
         done = partial(self._done, delivery, route, made.signature)
         self._sender.send(route.destination, made.pieces, self._settings.deadline_seconds, done)
+
+    def _fail(self, delivery: Delivery, failed: Failed) -> None:
+        asyncio.get_running_loop().call_soon(self._done, delivery, None, b"", failed)
+
+    async def finish(self) -> None:
+        """Wait until what runs has ended and its outcomes are queued to be settled."""
+        await self.idle.wait()
+        await asyncio.gather(*self._tasks)
 
     def body(self, event: Event) -> bytes:
         """The body of an event, made once for its many endpoints."""
@@ -75,18 +94,11 @@ class Attempts:
             self._body = (event, wire.body(event))
         return self._body[1]
 
-    def _refuse(self, delivery: Delivery, why: str) -> None:
-        off = self._view.off_reason(delivery.endpoint)
-        if off is None:
-            log.warning("endpoint.refused", extra={"delivery": delivery.key.delivery_id, "why": why})
-            result = Failed("address_blocked", why, "", 0.0)
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._done, delivery, None, b"", result)
-            return
+    def _decline(self, delivery: Delivery, off: Reason) -> None:
         self._free(delivery)
         delivery.running = False
         if not delivery.partition.lost:
-            delivery.partition.skip(delivery, off, self._time.now_ms())
+            delivery.partition.decline(delivery, off, self._time.now_ms())
 
     def _free(self, delivery: Delivery) -> None:
         self.running -= 1
@@ -102,11 +114,8 @@ class Attempts:
         endpoint = route.endpoint if route else self._view.endpoint(delivery.endpoint)
         schedule = (endpoint.retry_schedule if endpoint else None) or self._settings.retry_schedule
         now = outcome.Moment(self._time.now_ms(), self._clock.wall_ms())
-        order = delivery.order
-        verdict = outcome.judge(
-            before, result, order.kind if order else None, delivery.run,
-            outcome.Policy(schedule, self._view.off_reason(delivery.endpoint)), now, self._random,
-        )  # fmt: skip
+        policy = outcome.Policy(schedule, self._view.off_reason(delivery.endpoint))
+        verdict = outcome.judge(before, result, delivery.kind, delivery.run, policy, now, self._random)
         self._measure(delivery, result)
         self._notes.note(delivery, result, verdict.success, now.store_ms)
         attempt = self._describe(delivery, route, signature, result)
@@ -119,15 +128,15 @@ class Attempts:
     def _settle(self, delivery: Delivery, verdict: outcome.Verdict, attempt: bytes) -> None:
         if delivery.partition.lost:
             return
-        died = verdict.after.state is State.DEAD and (
-            delivery.record is None or delivery.record.state is not State.DEAD
-        )
-        announce = died and not delivery.event.type.startswith("hookline.")
+        announce = delivery.partition.dies(delivery, verdict.after)
         delivery.running = False
         delivery.partition.transition(delivery, verdict.after, attempt, announce=announce)
 
     async def _gone(self, delivery: Delivery, result: Result, settle: Callable[[], None]) -> None:
-        await self._disable(delivery, result)
+        try:
+            await self._disable(delivery, result)
+        except Exception:
+            log.exception("endpoint.not_disabled", extra={"delivery": delivery.key.delivery_id})
         settle()
 
     def _later(self, work: Awaitable[None]) -> None:
@@ -160,7 +169,7 @@ class Attempts:
                     result.status, head, result.body, result.body_truncated)
         )  # fmt: skip
 
-    def skip_waiting(self, number: int, reason: Reason) -> None:
+    def decline_waiting(self, number: int, why: Reason) -> None:
         """An endpoint was switched off: nothing that waits for it will be attempted."""
-        for delivery in self.lanes.take_waiting(number, orders=True):
-            delivery.partition.skip(delivery, reason, self._time.now_ms())
+        for delivery in self.lanes.take_all(number):
+            delivery.partition.decline(delivery, why, self._time.now_ms())

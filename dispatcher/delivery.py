@@ -27,12 +27,13 @@ class Delivery:
     `record` is what the store has, or will have once what is queued is settled; None before the first record.
     `running` from the start of an attempt until its outcome is queued to be settled; `queued` counts the transitions
     that the store has not confirmed. `progress` is set while the event's mark waits for the first record. `order` is
-    what a person asked for.
+    what a person asked for, until its removal is queued; `kind` and `run` say for good who asked (None and 0: the
+    schedule). `since` is when it began to wait or to run, in monotonic seconds.
     """
 
     __slots__ = (
-        "attempt", "event", "key", "order", "partition", "progress",
-        "queued", "record", "running", "since", "started_ms", "trigger",
+        "attempt", "event", "key", "kind", "order", "partition", "progress",
+        "queued", "record", "run", "running", "since", "started_ms", "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +48,8 @@ class Delivery:
     ) -> None:
         self.key, self.event, self.partition, self.trigger = key, event, partition, trigger
         self.record, self.progress, self.order = record, progress, order
+        self.kind = order.kind if order else None
+        self.run = order.run if order else 0
         self.attempt = record.attempts + 1 if record else 1
         self.running = False
         self.queued = 0
@@ -57,8 +60,3 @@ class Delivery:
     def endpoint(self) -> int:
         """The endpoint's number."""
         return self.key.endpoint
-
-    @property
-    def run(self) -> int:
-        """The replay that asked for it, else 0."""
-        return self.order.run if self.order else 0

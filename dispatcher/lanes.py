@@ -1,9 +1,9 @@
 """Who goes next: one queue per endpoint, over all partitions of this dispatcher.
 
-A delivery is attempted at once if its endpoint has a free slot and nothing of it waits, here or in a durable lane.
-Otherwise it waits in memory, briefly: after `WAIT_SECONDS` the endpoint counts as slow and what waits is recorded in
-its durable lane, from which it is loaded again as slots come free. Orders of a person wait in memory without that
-limit, since the order itself is durable.
+A delivery from the log is attempted at once if its endpoint has a free slot and nothing of it waits, here or in a
+durable lane. Otherwise it waits in memory, briefly: after `WAIT_SECONDS` the endpoint counts as slow and what waits is
+recorded in its durable lane. What the store has anyway (lanes, due deliveries, orders) is loaded as slots come free, so
+that a slow endpoint takes no room from others.
 
 An endpoint's slots are its in-flight limit times the share of partitions that we own, at least 1.
 """
@@ -18,7 +18,7 @@ WAIT_SECONDS = 0.25
 
 
 class Queue:
-    """What one endpoint has here: `waiting` from the log and orders, `loaded` from its lanes."""
+    """What one endpoint has here: `waiting` from the log, `loaded` from the store."""
 
     __slots__ = ("in_flight", "loaded", "loaded_turn", "number", "waiting")
 
@@ -29,12 +29,11 @@ class Queue:
         self.loaded: deque[Delivery] = deque()
         self.loaded_turn = False
 
-    def next(self) -> Delivery | None:
-        """The delivery to attempt next, lanes and the rest in turns."""
+    def next(self) -> deque[Delivery]:
+        """Where the next delivery comes from, both in turns; empty when nothing is left."""
         first, second = (self.loaded, self.waiting) if self.loaded_turn else (self.waiting, self.loaded)
         self.loaded_turn = not self.loaded_turn
-        chosen = first or second
-        return chosen.popleft() if chosen else None
+        return first or second
 
 
 class Lanes:
@@ -66,7 +65,7 @@ class Lanes:
     def offer(self, delivery: Delivery) -> bool:
         """Attempt now or wait; False when the delivery must join its durable lane instead."""
         partition = delivery.partition
-        if delivery.order is None and partition.lane_sizes[delivery.endpoint] > 0:
+        if partition.lane_sizes[delivery.endpoint] > 0:
             return False
         queue = self.queue(delivery.endpoint)
         partition.in_hand[delivery.key] = delivery
@@ -82,7 +81,7 @@ class Lanes:
         return True
 
     def load(self, delivery: Delivery) -> None:
-        """Take a delivery that its durable lane already has."""
+        """Take a delivery that the store already has: in a lane, due, or ordered."""
         queue = self.queue(delivery.endpoint)
         delivery.partition.in_hand[delivery.key] = delivery
         queue.loaded.append(delivery)
@@ -92,6 +91,7 @@ class Lanes:
     def _begin(self, queue: Queue, delivery: Delivery) -> None:
         queue.in_flight += 1
         delivery.running = True
+        delivery.since = self._clock.monotonic()
         self._start(delivery)
 
     def finished(self, delivery: Delivery) -> None:
@@ -103,22 +103,17 @@ class Lanes:
     def fill(self, queue: Queue) -> None:
         """Begin attempts while slots are free."""
         while queue.in_flight < self.share and (queue.waiting or queue.loaded):
-            before = len(queue.waiting)
-            delivery = queue.next()
-            if delivery is None:
-                return
-            self.waiting -= before - len(queue.waiting)
+            source = queue.next()
+            delivery = source.popleft()
+            self.waiting -= source is queue.waiting
             if delivery.partition.released or delivery.partition.lost:
                 continue
             if not delivery.partition.may_start():
-                self._put_back(queue, delivery)
+                source.appendleft(delivery)
+                self.waiting += source is queue.waiting
+                self._busy.add(queue.number)
                 return
             self._begin(queue, delivery)
-
-    def _put_back(self, queue: Queue, delivery: Delivery) -> None:
-        queue.waiting.appendleft(delivery)
-        self._busy.add(queue.number)
-        self.waiting += 1
 
     def fill_all(self) -> None:
         """Begin what can be begun everywhere: after a beat, or when the share grew."""
@@ -129,36 +124,36 @@ class Lanes:
                 self._busy.discard(number)
 
     def take_slow(self) -> list[Delivery]:
-        """Take out what has waited too long here, of each slow endpoint all that waits; orders stay."""
+        """Take out, of each endpoint whose oldest has waited here for too long, all that waits."""
         now = self._clock.monotonic()
         slow: list[Delivery] = []
         for number in list(self._busy):
-            waiting = self._queues[number].waiting
-            oldest = next((d for d in waiting if d.order is None), None)
-            if oldest is not None and now - oldest.since > WAIT_SECONDS:
-                slow += self.take_waiting(number)
+            queue = self._queues[number]
+            if queue.waiting and now - queue.waiting[0].since > WAIT_SECONDS:
+                slow += self._take(queue.waiting)
         return slow
 
-    def take_waiting(self, number: int, *, orders: bool = False) -> list[Delivery]:
-        """Take out all that waits for one endpoint, in order; with `orders` those too, and what was loaded."""
+    def take_all(self, number: int) -> list[Delivery]:
+        """Take out everything that waits for one endpoint."""
         queue = self.queue(number)
-        taken = [d for d in queue.waiting if orders or d.order is None]
-        self.waiting -= len(taken)
-        queue.waiting = deque(d for d in queue.waiting if not orders and d.order is not None)
-        if orders:
-            taken += queue.loaded
-            queue.loaded = deque()
-        return [d for d in taken if not d.partition.lost and not d.partition.released]
+        return self._take(queue.waiting) + _drain(queue.loaded)
 
-    def take_partition(self, number: int) -> list[Delivery]:
-        """Take out all that waits for one partition, which is being given up."""
-        taken: list[Delivery] = []
+    def _take(self, waiting: deque[Delivery]) -> list[Delivery]:
+        self.waiting -= len(waiting)
+        return _drain(waiting)
+
+    def take_partition(self, number: int) -> None:
+        """Forget all that waits for one partition, which is being given up."""
         for queue in self._queues.values():
-            for name in ("waiting", "loaded"):
-                held: deque[Delivery] = getattr(queue, name)
-                mine = [d for d in held if d.partition.number == number]
-                if mine:
-                    taken += mine
-                    setattr(queue, name, deque(d for d in held if d.partition.number != number))
-                    self.waiting -= len(mine) if name == "waiting" else 0
-        return taken
+            for held in (queue.waiting, queue.loaded):
+                kept = [d for d in held if d.partition.number != number]
+                if len(kept) < len(held):
+                    self.waiting -= (len(held) - len(kept)) * (held is queue.waiting)
+                    held.clear()
+                    held.extend(kept)
+
+
+def _drain(held: deque[Delivery]) -> list[Delivery]:
+    taken = [d for d in held if not d.partition.lost and not d.partition.released]
+    held.clear()
+    return taken

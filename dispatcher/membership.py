@@ -4,23 +4,26 @@
     owned --assigned to another--> handing over (at most one at a time) --> not ours
     owned --beat refused, or an answer contradicts us--> lost --> not ours
 
-A live lease is never stolen. A member counts as alive until its beat was seen unchanged for the lease time. Hand-over:
-stop reading, up to `GRACE_SECONDS` for what runs, record the rest as pending (what still runs with its attempt number
-and not before its deadline + 1 s), release; the old owner may then still settle exactly those attempts.
+A live lease is never stolen. A member counts as alive until its beat was seen unchanged for the lease time; leases are
+watched whoever they are assigned to, so that both times run at once. Hand-over: stop reading, up to `GRACE_SECONDS` for
+what runs, record the rest as pending (what still runs with its attempt number and not before its deadline + 1 s),
+release; the old owner may then still settle exactly those attempts. A hand-over that fails half-way gives the partition
+up as lost: nothing may stay that is neither read nor released.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from dispatcher import assignment, outcome
 from dispatcher.attempts import Attempts, StoreTime
 from dispatcher.partition import Partition
 from dispatcher.settler import Settler
 from gateway.clock import Clock
-from gateway.store import deliveries, keys, leases, schedule
+from gateway.store import deliveries, keys, leases, rebuild, schedule
 from gateway.store.members import Members
 
 GRACE_SECONDS = 2.0
@@ -56,7 +59,7 @@ class Membership:
         attempts: Attempts,
         partitions: dict[int, Partition],
         deadline_seconds: int,
-        on_taken: Callable[[Partition], Awaitable[None]],
+        on_taken: Callable[[], None],
     ) -> None:
         self.member, self._redis, self._clock, self._time = member, redis, clock, time
         self._members, self._all, self._settler, self._attempts = members, all_partitions, settler, attempts
@@ -64,6 +67,7 @@ class Membership:
         self._beat_sent = self._beat_due = float("-inf")
         self._seen_members: dict[str, _Seen] = {}
         self._seen_leases: dict[int, _Seen] = {}
+        self._taking: list[tuple[keys.PartitionKeys, str]] = []
         self.owners: dict[int, str] = {}
 
     def is_fresh(self) -> bool:
@@ -86,12 +90,12 @@ class Membership:
         if now < self._beat_due:
             return
         held = list(self.partitions.values())
-        answers = await leases.beat(self._redis, [(p.keys, p.token) for p in held])
+        answers = await leases.beat(self._redis, [*((p.keys, p.token) for p in held), *self._taking])
         failures = [answer for answer in answers if isinstance(answer, BaseException)]
         if failures:
             raise failures[0]
         self._beat_sent, self._beat_due = now, now + leases.BEAT_SECONDS
-        lost = [p for p, answer in zip(held, answers, strict=True) if answer is False]
+        lost = [p for p, answer in zip(held, answers, strict=False) if answer is False]
         for partition in lost:
             partition.lost = True
 
@@ -132,14 +136,26 @@ class Membership:
         await self._grace(handed)
         for partition in handed:
             self._record_rest(partition)
+        failures: list[RedisError] = []
         for partition in handed:
             await self._settler.flush(partition)
-            partition.released = True
-            await leases.release(self._redis, partition.keys, partition.token)
-            self.partitions.pop(partition.number, None)
-            self._seen_leases.pop(partition.number, None)
-            self._settler.retiring.append(partition)
-            logger.info("partition.released", extra={"partition": partition.number})
+            try:
+                await self._release(partition)
+            except RedisError as error:
+                partition.lost = True
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    async def _release(self, partition: Partition) -> None:
+        if partition.lost:
+            return
+        partition.released = True
+        await leases.release(self._redis, partition.keys, partition.token)
+        self.partitions.pop(partition.number, None)
+        self._seen_leases.pop(partition.number, None)
+        self._settler.retiring.append(partition)
+        logger.info("partition.released", extra={"partition": partition.number})
 
     async def _grace(self, handed: list[Partition]) -> None:
         until = self._clock.monotonic() + GRACE_SECONDS
@@ -151,25 +167,28 @@ class Membership:
         now_ms = self._time.now_ms()
         for delivery in list(partition.in_hand.values()):
             if delivery.running:
-                # an order is forgotten with this: the attempt that it asked for is under way
+                # its order is removed with this: the attempt that it asked for is under way
                 not_before = now_ms + (self._deadline + 1) * 1_000
-                partition.transition(delivery, outcome.waiting(delivery.record, now_ms, not_before))
+                after = outcome.handed_over(delivery.record, delivery.kind, delivery.run, now_ms, not_before)
+                partition.transition(delivery, after)
             elif delivery.progress is not None:
                 partition.defer(delivery, now_ms)
             else:
                 partition.in_hand.pop(delivery.key)
 
     async def _take_ours(self) -> list[int]:
-        wanted = [n for n, owner in self.owners.items() if owner == self.member and n not in self.partitions]
+        others = [n for n in self.owners if n not in self.partitions]
         taken: list[int] = []
-        if not wanted:
+        if not others:
             return taken
         now = self._clock.monotonic()
-        found = await leases.peek(self._redis, [self._all[n] for n in wanted])
-        for number, lease in zip(wanted, found, strict=True):
+        found = await leases.peek(self._redis, [self._all[n] for n in others])
+        for number, lease in zip(others, found, strict=True):
             seen = self._seen_leases.get(number)
             if seen is None or seen.value != lease:
                 self._seen_leases[number] = seen = _Seen(lease, now)
+            if self.owners[number] != self.member:
+                continue
             free = lease.owner in ("", self.member) or not lease.token
             if (free or now - seen.since > leases.LEASE_SECONDS) and await self._take(number, lease):
                 taken.append(number)
@@ -183,13 +202,22 @@ class Membership:
             return False
         if not self.partitions:
             self._beat_sent = asked
-        recorded = await deliveries.recorded_between(self._redis, partition_keys, taken.mark, taken.top)
-        sizes = await schedule.lane_sizes(self._redis, partition_keys)
+        self._taking = [(partition_keys, taken.token)]
+        try:
+            if await rebuild.differs(self._redis, partition_keys):
+                placed = await rebuild.rebuild(self._redis, partition_keys, taken.token, self._beat)
+                logger.error("places.rebuilt", extra={"partition": number, "placed": placed})
+            recorded = await deliveries.recorded_between(self._redis, partition_keys, taken.mark, taken.top)
+            sizes = await schedule.lane_sizes(self._redis, partition_keys)
+        except rebuild.LeaseLost:
+            return False
+        finally:
+            self._taking = []
         partition = Partition(partition_keys, taken, recorded, sizes, self._settler.wake, self.is_fresh)
         self._seen_leases.pop(number, None)
         self.partitions[number] = partition
         logger.info("partition.taken", extra={"partition": number, "mark": taken.mark})
-        await self._on_taken(partition)
+        self._on_taken()
         return True
 
     async def leave(self) -> None:

@@ -2,7 +2,8 @@
 
 What happened is written to an outbox by the very script that made it happen; here it is published and then removed.
 The event's id is made from what it tells, so that publishing twice is one event. At most one per endpoint, kind and
-minute, with a count. A delivery of such an event never causes another.
+minute, with a count: for each endpoint one dispatcher speaks, the owner of the partition that its number falls on, over
+the outboxes of all partitions. A delivery of such an event never causes another.
 """
 
 import logging
@@ -29,7 +30,7 @@ logger = logging.getLogger("dispatcher.operational")
 
 
 class Operational:
-    """Drains the outboxes of the owned partitions and of the registry."""
+    """Drains the outboxes of the partitions, for its share of the endpoints, and that of the registry."""
 
     def __init__(
         self,
@@ -47,31 +48,46 @@ class Operational:
     async def run_once(self) -> int:
         """Publish what is due; how many events. Raises redis errors, after which everything is still there."""
         published = 0
-        for partition in list(self._owned.values()):
-            for dead in await outbox.pending(self._redis, partition.keys):
-                published += await self._announce_dead(partition.keys, dead)
-        if 0 in self._owned:
+        for number, dead in (await self._dead_letters()).items():
+            published += await self._announce_dead(number, dead)
+        if self._speaks_for(0):
             for entry in await self._registry.pending_operational():
                 await self._publish(entry.event_id, ENDPOINT_DISABLED, entry.subscriber, _disabled(entry))
                 await self._registry.operational_done(entry)
                 published += 1
         return published
 
-    async def _announce_dead(self, partition: keys.PartitionKeys, dead: outbox.DeadLetters) -> int:
-        number, now = dead.newest.endpoint, self._clock.monotonic()
-        if now < self._quiet_until.get(number, 0.0):
-            return 0
-        endpoint = self._view.endpoint(number)
-        if endpoint is not None:
-            data = {"endpoint": endpoint.id, "delivery": dead.newest.delivery_id, "count": dead.letters}
-            data |= await self._last_attempt(partition, dead.newest)
-            event_id = f"op:{dead.newest.delivery_id}:{outbox.KIND}"
-            await self._publish(event_id, DELIVERY_DEAD, endpoint.subscriber, data)
-            self._quiet_until[number] = now + QUIET_SECONDS
-        await outbox.done(self._redis, partition, dead)
-        return 1
+    def _speaks_for(self, endpoint: int) -> bool:
+        partition = self._owned.get(endpoint % len(self._all))
+        return partition is not None and not (partition.lost or partition.released)
 
-    async def _last_attempt(self, partition: keys.PartitionKeys, key: ids.DeliveryKey) -> dict[str, Any]:
+    async def _dead_letters(self) -> dict[int, list[outbox.DeadLetters]]:
+        now = self._clock.monotonic()
+        self._quiet_until = {number: until for number, until in self._quiet_until.items() if now < until}
+        found: dict[int, list[outbox.DeadLetters]] = {}
+        for dead in await outbox.pending(self._redis, self._all):
+            number = dead.newest.endpoint
+            if self._speaks_for(number) and number not in self._quiet_until:
+                found.setdefault(number, []).append(dead)
+        return found
+
+    async def _announce_dead(self, number: int, dead: list[outbox.DeadLetters]) -> int:
+        newest, endpoint = max(one.newest for one in dead), self._view.endpoint(number)
+        if endpoint is None:
+            await self._view.refresh()
+            endpoint = self._view.endpoint(number)
+        if endpoint is not None:
+            letters = sum(one.letters for one in dead)
+            data = {"endpoint": endpoint.id, "delivery": newest.delivery_id, "count": letters}
+            data |= await self._last_attempt(newest)
+            await self._publish(f"op:{newest.delivery_id}:{outbox.KIND}", DELIVERY_DEAD, endpoint.subscriber, data)
+            self._quiet_until[number] = self._clock.monotonic() + QUIET_SECONDS
+        for one in dead:
+            await outbox.done(self._redis, self._all[one.newest.partition], one)
+        return int(endpoint is not None)
+
+    async def _last_attempt(self, key: ids.DeliveryKey) -> dict[str, Any]:
+        partition = self._all[key.partition]
         (record,) = await deliveries.read(self._redis, partition, [key])
         try:
             event = await log.read(self._redis, partition, key.address)

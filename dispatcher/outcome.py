@@ -5,7 +5,7 @@
 | any | 2xx | delivered |
 | by the schedule | 410, or 4xx with `webhook-delivery: disable` | dead `gone`, the endpoint is disabled |
 | by the schedule | anything else | scheduled; dead `exhausted` after the last wait; skipped if the endpoint is off |
-| by hand | anything else | what it was before |
+| by hand | anything else | what it was before; skipped if it was still open and the endpoint is off |
 | by hand, with a new schedule | anything else | as by the schedule, from its first wait |
 | by a replay | anything else | as by the schedule, from its first wait |
 """
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from dispatcher import backoff
 from dispatcher.sender import Answered, Result
 from gateway.clock import Random
-from gateway.model.delivery import AttemptError, Reason, Record, State
+from gateway.model.delivery import OPEN_STATES, AttemptError, Reason, Record, State
 from gateway.store.work import Kind
 
 GONE = 410
@@ -79,6 +79,8 @@ def judge(
     stamped = replace(old, attempts=attempts, status=status, error=error, changed_ms=now.store_ms, run=run)
     gone = says_gone(result)
     if order is Kind.MANUAL:
+        if policy.off is not None and old.state in OPEN_STATES:
+            stamped = replace(stamped, state=State.SKIPPED, reason=policy.off, due_ms=0)
         return Verdict(stamped, success=False, gone=gone)
     failures = 1 if order is not None else min(old.failures + 1, 0xFF)
     stamped = replace(stamped, failures=failures, due_ms=0, reason=Reason.NONE)
@@ -98,15 +100,33 @@ def _retry(stamped: Record, result: Result, policy: Policy, now: Moment, random:
     return replace(stamped, state=State.SCHEDULED, due_ms=now.store_ms + delay)
 
 
-def skipped(before: Record | None, reason: Reason, now_ms: int) -> Record:
-    """The record of a delivery that will not be attempted (again)."""
+def declined(before: Record | None, why: Reason, now_ms: int, run: int = 0) -> Record:
+    """The record of a delivery that cannot be attempted: what is new or open ends, what has ended stays as it was."""
+    if before is not None and before.state not in OPEN_STATES:
+        # a later time, so that the store sees a change, and removes the order that asked for it
+        return replace(before, changed_ms=max(now_ms, before.changed_ms + 1))
     old = before or Record(State.PENDING)
-    return Record(State.SKIPPED, reason, old.attempts, old.status, old.error, old.failures, 0, now_ms, old.run)
+    state = State.DEAD if why is Reason.POISON else State.SKIPPED
+    return replace(old, state=state, reason=why, due_ms=0, changed_ms=now_ms, run=run or old.run)
 
 
-def waiting(before: Record | None, now_ms: int, due_ms: int = 0) -> Record:
-    """The record of a delivery that waits in its endpoint's lane, or, with `due_ms`, for that time."""
+def handed_over(before: Record | None, order: Kind | None, run: int, now_ms: int, not_before_ms: int) -> Record:
+    """The record of a delivery whose attempt runs while its partition goes to another owner.
+
+    The other waits until that attempt must have ended; an attempt by hand leaves everything else as it was.
+    """
     old = before or Record(State.PENDING)
-    return Record(
-        State.PENDING, Reason.NONE, old.attempts, old.status, old.error, old.failures, due_ms, now_ms, old.run
-    )
+    if order is Kind.MANUAL:
+        due_ms = max(old.due_ms, not_before_ms) if old.due_ms else 0
+        return replace(old, due_ms=due_ms, changed_ms=max(now_ms, old.changed_ms + 1))
+    failures = old.failures if order is None else 0
+    return replace(
+        old, state=State.PENDING, reason=Reason.NONE, failures=failures, due_ms=not_before_ms,
+        changed_ms=now_ms, run=run or old.run,
+    )  # fmt: skip
+
+
+def waiting(before: Record | None, now_ms: int) -> Record:
+    """The record of a delivery that waits in its endpoint's lane."""
+    old = before or Record(State.PENDING)
+    return replace(old, state=State.PENDING, reason=Reason.NONE, due_ms=0, changed_ms=now_ms)

@@ -14,6 +14,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from dispatcher import outcome
 from dispatcher.delivery import Delivery, Progress
 from gateway import ids
@@ -57,7 +59,8 @@ class Partition:
         self.in_hand: dict[ids.DeliveryKey, Delivery] = {}
         self.unrecorded: dict[ids.DeliveryKey, Delivery] = {}
         self.timings: Counter[str] = Counter()
-        self.released = self.lost = self.reading_stopped = False
+        self.released = self.lost = self.reading_stopped = self.swept = False
+        self.sweep_cursor = self.work_cursor = 0
         self.bytes = 0
         self._events: deque[Progress] = deque()
         self._queue: deque[_Queued] = deque()
@@ -72,8 +75,8 @@ class Partition:
         return len(self._queue)
 
     def may_start(self) -> bool:
-        """Whether attempts may begin: the lease is ours and its last beat is young."""
-        return not self.lost and not self.released and self._fresh()
+        """Whether attempts may begin: the lease is ours, its last beat is young, and we are not giving it up."""
+        return not (self.lost or self.released or self.reading_stopped) and self._fresh()
 
     def track(self, event: Event, matched: list[int]) -> tuple[Progress, list[int]]:
         """Begin an event: its progress, and the endpoints that have no record for it yet, both ascending."""
@@ -94,10 +97,10 @@ class Partition:
         """Queue a change of a delivery's record; a first record lets the mark pass."""
         order = delivery.order
         late = delivery.record is None and delivery.progress is None
+        sent = bool(order and order.run and (attempt or delivery.running))
         change = deliveries.Transition(
-            delivery.key, delivery.record, after, attempt, late, order is not None,
-            bool(order and order.run), self.released, announce,
-        )  # fmt: skip
+            delivery.key, delivery.record, after, attempt, late, order is not None, sent, self.released, announce
+        )
         self.lane_sizes[delivery.endpoint] += in_lane(after) - in_lane(delivery.record)
         self._queue.append(_Queued(change, delivery.progress, delivery))
         delivery.queued += 1
@@ -110,13 +113,24 @@ class Partition:
         """Record a delivery in its endpoint's lane: nothing then depends on this process, and the mark can move."""
         self.transition(delivery, outcome.waiting(delivery.record, now_ms))
 
-    def skip(self, delivery: Delivery, reason: Reason, now_ms: int) -> None:
-        """Record that a delivery will not be attempted."""
-        self.transition(delivery, outcome.skipped(delivery.record, reason, now_ms))
+    def decline(self, delivery: Delivery, why: Reason, now_ms: int) -> None:
+        """Record that a delivery will not be attempted; a dead letter is announced, unless it is ours about another."""
+        after = outcome.declined(delivery.record, why, now_ms, delivery.run)
+        self.transition(delivery, after, announce=self.dies(delivery, after))
+
+    def forget_order(self, delivery: Delivery, now_ms: int) -> None:
+        """Remove an order that asks for what is so or under way already."""
+        record = delivery.record or Record(State.PENDING)
+        self.transition(delivery, replace(record, changed_ms=max(now_ms, record.changed_ms + 1)))
+
+    def dies(self, delivery: Delivery, after: Record) -> bool:
+        """Whether a transition makes a dead letter that its subscriber is told of."""
+        dead = delivery.record is not None and delivery.record.state is State.DEAD
+        return after.state is State.DEAD and not dead and not delivery.event.type.startswith("hookline.")
 
     def has_work(self) -> bool:
         """Whether a settle call would carry anything."""
-        return bool(self._call or self._queue or self.timings or (self._events and self._events[0].remaining == 0))
+        return bool(self._call or self._queue or (self._events and self._events[0].remaining == 0))
 
     def call(self) -> deliveries.Settle:
         """The next settle call; the same one again until `settled` was told its answer."""
@@ -124,15 +138,21 @@ class Partition:
             self._call = deliveries.Settle(self.keys, self.token, self.mark)
             self._fill(self._call)
             self._pass(self._call)
-            for field, count in self.timings.items():
-                self._call.timing(field, count)
-            self.timings.clear()
+            if self._sent:
+                for field, count in self.timings.items():
+                    self._call.timing(field, count)
+                self.timings.clear()
         return self._call
 
     def _fill(self, call: deliveries.Settle) -> None:
         self._sent = []
+        carried: set[ids.DeliveryKey] = set()
         while self._queue and len(self._sent) < BATCH_ITEMS and call.bytes < deliveries.MAX_BYTES // 2:
+            # one change per delivery and call: of two, a repetition of the call could not tell that it made the first
+            if self._queue[0].change.key in carried:
+                break
             queued = self._queue.popleft()
+            carried.add(queued.change.key)
             call.transition(queued.change)
             self._sent.append(queued)
             if queued.progress is not None:

@@ -169,9 +169,7 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Hand over, wait for what runs, settle it, end: within the deadline plus two seconds."""
-        for task in self._tasks:
-            if task.get_name() != "settler":
-                task.cancel()
+        await tasks.end(*(task for task in self._tasks if task.get_name() != "settler"))
         try:
             async with asyncio.timeout(self.settings.deadline_seconds + membership.GRACE_SECONDS - STOP_MARGIN_SECONDS):
                 await self.membership.leave()

@@ -3,7 +3,8 @@
 One round trip: XREAD over all logs after our cursors, then the registry's change stream to its end, so that the
 registry that an event is matched against is never older than the event. A read changes nothing in the store.
 
-Reading pauses while enough waits in memory; what waits there is bounded in bytes and, by the lanes, in time.
+Reading pauses while enough waits in memory; what waits there is bounded in bytes and, by the lanes, in time. A read
+asks for as many entries as the rest of the byte budget holds of the size that the last ones had.
 """
 
 import asyncio
@@ -19,11 +20,12 @@ from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
 from gateway import ids
 from gateway.model import event as events
-from gateway.model.delivery import Reason, Record, State
+from gateway.model.delivery import Reason
 from gateway.store import changes, log
 
 BLOCK_MS = 500
 READ_COUNT = 64
+LARGEST_BYTES = 262_144
 WAITING_LIMIT = 256
 QUEUED_LIMIT = 2_048
 IDLE_SECONDS = 0.05
@@ -53,6 +55,7 @@ class Reader:
     ) -> None:
         self._redis, self._view, self._attempts, self._time = redis, view, attempts, time
         self._partitions, self._budget = partitions, memory_budget_bytes
+        self._typical = float(LARGEST_BYTES)
         self.changed = asyncio.Event()
 
     def has_room(self) -> bool:
@@ -60,9 +63,16 @@ class Reader:
         owned = self._partitions.values()
         return (
             self._attempts.lanes.waiting < WAITING_LIMIT
-            and sum(p.bytes for p in owned) < self._budget
+            and self._room_bytes() > 0
             and sum(p.queued for p in owned) < QUEUED_LIMIT
         )
+
+    def _room_bytes(self) -> int:
+        return self._budget - sum(p.bytes for p in self._partitions.values())
+
+    def count(self, logs: int) -> int:
+        """How many entries of each log to ask for."""
+        return max(1, min(READ_COUNT, int(self._room_bytes() / (logs * self._typical))))
 
     async def run_once(self) -> Report:
         """Read once, blocking up to half a second for the first event. Raises redis errors."""
@@ -70,22 +80,29 @@ class Reader:
         if not readable or not self.has_room():
             self.changed.clear()
             await _wait(self.changed, IDLE_SECONDS)
+            if readable:
+                await self._view.refresh()
             return Report(0, 0)
         names = [p.keys.log for p in readable]
         pipeline = self._redis.pipeline(transaction=False)
-        command = ("XREAD", "COUNT", READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS")
+        command = ("XREAD", "COUNT", self.count(len(names)), "BLOCK", BLOCK_MS, "STREAMS")
         pipeline.execute_command(*command, *names, *(p.cursor for p in readable))
-        pipeline.execute_command(*changes.command(self._view.cursor))
+        cursor = self._view.cursor
+        pipeline.execute_command(*changes.command(cursor))
         entries, changed = await pipeline.execute()
-        await self._view.follow(changes.parse(self._view.cursor, changed))
+        await self._view.follow(cursor, changed)
         by_name = {p.keys.log: p for p in readable}
-        report = Report(0, 0)
+        report, size = Report(0, 0), 0
         for name, rows in _streams(entries):
             partition = by_name[name]
             for stream_id, fields in rows:
                 if partition.lost or partition.released or partition.reading_stopped:
                     break
+                size += _size(fields)
                 report = Report(report.events + 1, report.deliveries + self._accept(partition, stream_id, fields))
+        if report.events:
+            # quick to grow, slow to shrink
+            self._typical = max(size / report.events, self._typical / 2, 1.0)
         return report
 
     def _accept(self, partition: Partition, stream_id: bytes, fields: Any) -> int:
@@ -111,10 +128,9 @@ class Reader:
 
     def _quarantine(self, partition: Partition, event: events.Event, endpoints: list[int]) -> None:
         progress, missing = partition.track(event, endpoints)
-        after = Record(State.DEAD, Reason.POISON, changed_ms=self._time.now_ms())
         for number in missing:
             delivery = Delivery(ids.DeliveryKey(*event.address, number), event, partition, progress=progress)
-            partition.transition(delivery, after)
+            partition.decline(delivery, Reason.POISON, self._time.now_ms())
 
 
 def _streams(reply: Any) -> list[tuple[str, list[tuple[bytes, Any]]]]:
@@ -130,6 +146,11 @@ def _streams(reply: Any) -> list[tuple[str, list[tuple[bytes, Any]]]]:
         )
         streams.append((name.decode(), list(flat)))
     return streams
+
+
+def _size(fields: Any) -> int:
+    raw = fields.values() if isinstance(fields, dict) else fields
+    return sum(len(value) for value in raw)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -1,10 +1,13 @@
 """The registry in memory, never older than the event that is matched against it.
 
-The reader reads the change stream to its end after each read of the log, and applies it here before it matches. A
-cursor outside of the change stream means a full load.
+The reader reads the change stream to its end after each read of the log, and applies it here before it matches. Others
+`refresh` before they conclude from the registry that something must not be sent: what a person ordered a moment after
+enabling an endpoint must not meet a view from before. A cursor outside of the change stream means a full load.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from dispatcher import request
 from gateway.egress import Egress, EgressError
@@ -12,7 +15,7 @@ from gateway.matching import Index
 from gateway.model.delivery import Reason
 from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
-from gateway.store.changes import Changes
+from gateway.store import changes
 from gateway.store.registry import Registry
 from gateway.store.vault import SIGNING, Place, Vault, VaultError
 from receivers.errors import SecretError
@@ -32,10 +35,29 @@ class RegistryView:
         self._index = Index()
         self._ids: dict[int, str] = {}
         self._routes: dict[int, request.Route] = {}
+        # one at a time: else an older value of an endpoint could be put over a newer one
+        self._lock = asyncio.Lock()
         self.cursor = "0-0"
 
     async def load(self) -> None:
         """Read the whole registry; endpoints that went away since count as switched off."""
+        async with self._lock:
+            await self._load()
+
+    async def follow(self, cursor: str, reply: Sequence[Any] | None) -> None:
+        """Apply the reply to `changes.command(cursor)`, and read on to the stream's end."""
+        async with self._lock:
+            moved = cursor != self.cursor
+            await self._apply(
+                await self._registry.changes_since(self.cursor) if moved else changes.parse(cursor, reply)
+            )
+
+    async def refresh(self) -> None:
+        """Know everything that was registered before this call."""
+        async with self._lock:
+            await self._apply(await self._registry.changes_since(self.cursor))
+
+    async def _load(self) -> None:
         endpoints, cursor = await self._registry.snapshot()
         before = {number for number, name in self._ids.items() if self.is_on(number)}
         self._index = Index(endpoints)
@@ -46,11 +68,10 @@ class RegistryView:
             if not self.is_on(number):
                 self._on_off(number)
 
-    async def follow(self, found: Changes) -> None:
-        """Apply what the change stream had after our cursor, and read on to its end."""
+    async def _apply(self, found: changes.Changes) -> None:
         while True:
             if found.truncated:
-                await self.load()
+                await self._load()
                 return
             wanted = {change.id for change in found.changes if change.kind == "endpoint"}
             if wanted:

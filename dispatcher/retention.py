@@ -38,6 +38,7 @@ class Retention:
     ) -> None:
         self._redis, self._time, self._all, self._owned = redis, time, all_partitions, owned
         self._age_ms = retention_seconds * 1_000
+        self._cursors: dict[int, int] = {}
 
     async def run_once(self) -> Report:
         """Trim what is due. Raises redis errors; what was not trimmed is trimmed later."""
@@ -49,10 +50,7 @@ class Retention:
             aged += await self._trim(partition, retention.Cut(before_ms, early=False))
             if short:
                 early += await self._trim_early(partition, now_ms)
-            kept += await retention.trim_kept(
-                self._redis, partition.keys, len(self._all), partition.token,
-                now_ms if short else before_ms, partition.in_hand,
-            )  # fmt: skip
+            kept += await self._trim_kept(partition, now_ms if short else before_ms)
             await retention.release_claims(self._redis, self._all, partition.number)
             await retention.fold(self._redis, partition.keys, partition.token, before_ms)
         if early:
@@ -69,6 +67,15 @@ class Retention:
             if left < retention.PAGE:
                 break
         return total
+
+    async def _trim_kept(self, partition: Partition, before_ms: int) -> int:
+        """Go on where the last turn ended: all of them are seen, a page at a time."""
+        found = await retention.trim_kept(
+            self._redis, partition.keys, len(self._all), partition.token, before_ms, partition.in_hand,
+            self._cursors.get(partition.number, 0),
+        )  # fmt: skip
+        self._cursors[partition.number] = found.cursor
+        return found.left
 
     async def _trim_early(self, partition: Partition, now_ms: int) -> int:
         total = 0

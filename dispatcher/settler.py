@@ -6,7 +6,7 @@ transition. A call whose answer is unknown is sent again as it was, for as long 
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -16,7 +16,9 @@ from gateway.clock import Clock
 from gateway.store import deliveries, scripts
 
 FLUSH_SECONDS = 0.002
+RETRY_SECONDS = 0.1
 logger = logging.getLogger("dispatcher.settler")
+_Call = tuple[scripts.Script, Sequence[str], Sequence[scripts.Argument]]
 
 
 class Report(NamedTuple):
@@ -40,7 +42,7 @@ class Settler:
         self._wake.set()
 
     def _ready(self) -> list[Partition]:
-        self.retiring = [p for p in self.retiring if p.has_work() or p.in_hand]
+        self.retiring = [p for p in self.retiring if not p.lost and (p.has_work() or p.in_hand)]
         owned = [*self._partitions.values(), *self.retiring]
         return [p for p in owned if p.has_work() and not p.lost]
 
@@ -53,23 +55,22 @@ class Settler:
             self._wake.clear()
             report = await self.run_once()
             if report.failed:
-                await self._clock.sleep(0.1)
+                await self._clock.sleep(RETRY_SECONDS)
             if report.failed or any(self._ready()):
                 self._wake.set()
 
     async def run_once(self) -> Report:
-        """One round trip with what is ready."""
-        ready = self._ready()
+        """One round trip with what is ready. Never raises: without this loop nothing would ever be recorded."""
+        ready = [(partition, call) for partition in self._ready() if (call := _call(partition)) is not None]
         if not ready:
             return Report(0, 0)
-        calls = [p.call().call for p in ready]
         try:
-            answers = await scripts.run_all(self._redis, calls)
+            answers = await scripts.run_all(self._redis, [call for _, call in ready])
         except Exception as error:  # noqa: BLE001 - whatever the store says, the calls stay and are sent again
             logger.warning("settle.unanswered", extra={"error": repr(error)})
             return Report(0, len(ready))
         failed = 0
-        for partition, answer in zip(ready, answers, strict=True):
+        for (partition, _), answer in zip(ready, answers, strict=True):
             if isinstance(answer, BaseException):
                 logger.warning("settle.refused", extra={"partition": partition.number, "error": repr(answer)})
                 failed += 1
@@ -88,3 +89,13 @@ class Settler:
                     await self.settled.wait()
             except TimeoutError:
                 continue
+
+
+def _call(partition: Partition) -> _Call | None:
+    """What to send; a partition whose changes cannot be told is given up, and read again from its mark."""
+    try:
+        return partition.call().call
+    except Exception:
+        logger.exception("settle.impossible", extra={"partition": partition.number})
+        partition.lost = True
+        return None

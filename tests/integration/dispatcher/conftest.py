@@ -1,0 +1,22 @@
+"""A rig per test; reads of the log do not block, so that turns by hand are quick."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dispatcher import reader
+from tests.integration.dispatcher.rig import Rig
+
+
+@pytest.fixture
+def quick_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For turns by hand."""
+    monkeypatch.setattr(reader, "BLOCK_MS", 1)
+
+
+@pytest.fixture
+async def rig(valkey_url: str, tmp_path: Path, quick_reads: None) -> AsyncIterator[Rig]:
+    """One partition, by hand."""
+    async with Rig(valkey_url, tmp_path) as rig:
+        yield rig
