@@ -23,6 +23,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "server": Path(server_binary()).name,
         "appendfsync": DURABLE["appendfsync"],
+        "load_before": os.getloadavg()[0],
     }
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _COMPARE = {">=": operator.ge, "<=": operator.le}
@@ -40,19 +40,26 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def table(figures: Iterable[Figure]) -> str:
-    """A text table: figure, value, goal, verdict, facts."""
-    rows = [("figure", "value", "goal", "", "")]
+def table(figures: Sequence[Figure]) -> str:
+    """A text table, figure, value, goal, verdict; below it what else was seen."""
+    rows = [("figure", "value", "goal", "")]
     for figure in figures:
         verdict = {None: "", True: "met", False: figure.missed_by}[figure.met]
-        facts = " ".join(f"{name}={value}" for name, value in figure.facts.items())
-        rows.append((figure.name, f"{number(figure.value)} {figure.unit}", figure.goal, verdict, facts))
+        rows.append((figure.name, f"{number(figure.value)} {figure.unit}", figure.goal, verdict))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
-    ]
-    lines.insert(1, "-" * (sum(widths) + 8))
-    return "\n".join(line.rstrip() for line in lines)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "-" * (sum(widths) + 6))
+    return "\n".join([*lines, "", *(_details(figure) for figure in figures if figure.facts)])
+
+
+def _details(figure: Figure) -> str:
+    return f"{figure.name}: " + ", ".join(f"{name} {_flat(value)}" for name, value in figure.facts.items())
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={inner}" for name, inner in value.items())
+    return str(value)
 
 
 def document(figures: Iterable[Figure], machine: Mapping[str, Any]) -> dict[str, Any]:

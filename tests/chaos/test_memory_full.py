@@ -1,4 +1,4 @@
-"""The store's memory is small (FAULTS 1, row 14, for fifteen seconds instead of sixty)."""
+"""The store's memory is small (FAULTS 1, row 14, for ten seconds instead of sixty)."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.chaos
 SMALL = 64 * 1024 * 1024
 PAYLOAD = 8_192
-SECONDS = 15
+SECONDS = 10
 
 
 def load(system: System, directory: Path, **options: float) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def small_store() -> ValkeyServer:
 def test_healthy_receivers_keep_ingest_running(start: Start, sink: SinkProcess, tmp_path: Path) -> None:
     system = start(store=small_store())
     register(system, sink, "pay")
-    result = load(system, tmp_path, seconds=SECONDS, size=2_048)
+    result = load(system, tmp_path, seconds=SECONDS, size=3_072)
     assert result["events"] > system.stored(), "nothing was trimmed: it was never short of memory"
     assert result["refused"] == 0, result
     system.wait_drained(30)
@@ -57,7 +57,7 @@ def test_a_dead_endpoint_fills_it_and_ingest_resumes_by_itself(start: Start, sin
     system = start(store=small_store())
     names = register(system, sink, "pay", "dead", retry_schedule=[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
     sink.configure("dead", status=500)
-    result = load(system, tmp_path, size=PAYLOAD, seconds=8)
+    result = load(system, tmp_path, size=PAYLOAD, seconds=6)
     assert result["refused"] > 0, result
     assert set(result["statuses"]) <= {"202", "503"}, result
     assert used(system) < 1.0
