@@ -12,14 +12,21 @@ from typing import Any
 from gateway.problems import Problem
 
 BODY_SECONDS = 10.0
+WHOLE = "hookline.whole"
+"""In a scope: True if the whole body was there before the application was called, so that no clock need watch it."""
 _LENGTH_DIGITS = 20
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], limit: int, seconds: float = BODY_SECONDS
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    limit: int,
+    seconds: float = BODY_SECONDS,
+    *,
+    whole: bool = False,
 ) -> bytes:
-    """The whole body, at most `limit` bytes, within `seconds`.
+    """The whole body, at most `limit` bytes, within `seconds`, which do not count if it is there as a `whole`.
 
     Raises Problem `payload_too_large`, `request_timeout`, or `malformed_request` when the body ends before it is
     complete: chunks that cannot be read, or a client that went away and will not see the answer.
@@ -27,6 +34,8 @@ async def read_body(
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced[:_LENGTH_DIGITS]) > limit:
         raise Problem("payload_too_large", f"the body has {announced[:_LENGTH_DIGITS].decode()} bytes of {limit}")
+    if whole:
+        return await _read(receive, limit)
     try:
         async with asyncio.timeout(seconds):
             return await _read(receive, limit)

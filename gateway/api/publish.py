@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from gateway import rfc3339
 from gateway.api import auth
-from gateway.api.body import Receive, read_body
+from gateway.api.body import WHOLE, Receive, read_body
 from gateway.api.call import require_media_type
 from gateway.api.openapi import Operation, Parameter
 from gateway.ingest import envelope
@@ -109,7 +109,7 @@ class Publish:
         headers = scope["head"].headers
         key = await identify(self._authenticator, scope)
         require_media_type(headers, _JSON)
-        raw = await read_body(receive, headers, self._limit)
+        raw = await read_body(receive, headers, self._limit, whole=scope.get(WHOLE, False))
         given = envelope.check_idempotency_key(headers.get(b"idempotency-key"))
         new = self._publisher.read(raw, key, given, headers.get(b"traceparent", b""))
         await answer(send, 202, await self._publisher.store(new))

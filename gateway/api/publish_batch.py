@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.api import auth
-from gateway.api.body import Receive, read_body
+from gateway.api.body import WHOLE, Receive, read_body
 from gateway.api.call import require_media_type
 from gateway.api.openapi import Operation
 from gateway.api.publish import IDEMPOTENCY_KEY, Publisher, answer, identify
@@ -66,7 +66,7 @@ class PublishBatch:
         head = scope["head"]
         key = await identify(self._authenticator, scope)
         require_media_type(head.headers, ("application/json",))
-        raw = await read_body(receive, head.headers, MAX_BYTES)
+        raw = await read_body(receive, head.headers, MAX_BYTES, whole=scope.get(WHOLE, False))
         prefix = envelope.check_idempotency_key(head.headers.get(b"idempotency-key"))
         items = envelope.read_items(raw)
         if not 0 < len(items) <= MAX_ITEMS:

@@ -22,6 +22,7 @@ from gateway.store import keys, log, scripts
 QUEUE_EVENTS = 8_192
 QUEUE_BYTES = 64 * 1_048_576
 FLUSH_EVENTS = 1_024
+FLUSHES = 2
 FLUSH_BYTES = 4 * 1_048_576
 
 
@@ -54,7 +55,10 @@ class GroupCommit:
         return done
 
     async def run(self) -> None:
-        """Flush for ever."""
+        """Flush for ever; while the store works on one flush, the next is made and sent."""
+        await asyncio.gather(*(self._run() for _ in range(FLUSHES)))
+
+    async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()

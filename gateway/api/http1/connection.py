@@ -8,6 +8,7 @@ from collections import deque
 import httptools
 
 from gateway import problems
+from gateway.api.body import WHOLE
 from gateway.api.http1 import wire
 from gateway.api.http1.exchange import Exchange
 from gateway.api.http1.shared import READ_BYTES, Shared
@@ -173,6 +174,7 @@ class Connection(asyncio.BufferedProtocol):
         item = self._queue[0]
         if isinstance(item, Exchange):
             self._running = True
+            item.scope[WHOLE] = item.complete
             self._shared.start(item)
             return
         self._queue.popleft()
