@@ -7,7 +7,7 @@ async with opened(url, tmp_path) as rig:
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from gateway.api.app import Gateway, create_app
 from gateway.api.opening import open_gateway
 from gateway.api.services import Services
 from gateway.clock import SystemClock
-from gateway.model.api_key import Scope
+from gateway.model.api_key import SCOPES, Scope
 from gateway.settings import Settings
 from gateway.store import connection
 from gateway.store.api_keys import ApiKeys
@@ -57,6 +57,16 @@ class Rig:
         sent = {**({"authorization": f"Bearer {secret}"} if secret else {}), **(headers or {})}
         async with httpx.AsyncClient(transport=self._transport, base_url="http://gateway", headers=sent) as client:
             return await client.request(method, path, **options)
+
+    async def raw(self, method: str, path: str, headers: Sequence[tuple[str, str]]) -> httpx.Response:
+        """A request with exactly these headers, and Host; the path goes out as it is."""
+        request = httpx.Request(method, "http://gateway", headers=[("host", "gateway"), *headers])
+        request.url = request.url.copy_with(raw_path=path.encode())
+        return await _read(await self._transport.handle_async_request(request))
+
+    async def api_keys_with(self, scope: str) -> str:
+        """A new API key with one scope, given by name."""
+        return await self.key(next(one for one in SCOPES if one == scope))
 
     async def get(self, path: str, key: str | None = None) -> httpx.Response:
         """GET."""
@@ -113,6 +123,11 @@ async def opened(url: str, data: Path) -> AsyncIterator[Rig]:
         rig.admin = await rig.key("admin")
         yield rig
     await redis.aclose()
+
+
+async def _read(answer: httpx.Response) -> httpx.Response:
+    await answer.aread()
+    return answer
 
 
 def fields_of(answer: httpx.Response) -> set[str]:
