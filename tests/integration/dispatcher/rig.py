@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import msgspec
 from redis.asyncio import Redis
 
 from dispatcher.process import Dispatcher
@@ -138,6 +139,18 @@ class Rig:
         """An endpoint that is not registered yet."""
         sealed = self._vault.seal(generate_secret().encode(), Place(name))
         return Endpoint(name, 0, subscriber, kind, self.receiver.url(name), secret=sealed, **fields)
+
+    def at(self, endpoint: Endpoint, url: str) -> Endpoint:
+        """The same at another URL."""
+        return msgspec.structs.replace(endpoint, url=url)
+
+    def subscriber(self, name: str) -> Subscriber:
+        """An internal subscriber."""
+        return Subscriber(name, "internal")
+
+    def secret(self, endpoint: Endpoint) -> str:
+        """Its signing secret."""
+        return self._vault.open(endpoint.secret, Place(endpoint.id)).decode()
 
     async def switch(self, endpoint: Endpoint, status: Literal["enabled", "disabled"]) -> None:
         """Enable or disable an endpoint, as an operator."""
