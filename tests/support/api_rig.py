@@ -1,5 +1,7 @@
 """The whole gateway over ASGI on an emptied real store, without a dispatcher: for tests of the API's routes.
 
+Every answer is held against the API's own description, see `tests.support.described`.
+
 async with opened(url, tmp_path) as rig:
     await rig.post("/v1/subscribers", {"id": "shop", "kind": "internal"})
     await rig.get("/v1/subscribers", key=await rig.key("read"))
@@ -22,6 +24,7 @@ from gateway.model.api_key import SCOPES, Scope
 from gateway.settings import Settings
 from gateway.store import connection
 from gateway.store.api_keys import ApiKeys
+from tests.support import described
 
 PARTITIONS = 4
 URL = "https://hooks.example.com/in"
@@ -56,7 +59,9 @@ class Rig:
         secret = self.admin if key is None else key
         sent = {**({"authorization": f"Bearer {secret}"} if secret else {}), **(headers or {})}
         async with httpx.AsyncClient(transport=self._transport, base_url="http://gateway", headers=sent) as client:
-            return await client.request(method, path, **options)
+            answer = await client.request(method, path, **options)
+        described.check(answer)
+        return answer
 
     async def raw(self, method: str, path: str, headers: Sequence[tuple[str, str]]) -> httpx.Response:
         """A request with exactly these headers, and Host; the path goes out as it is."""

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.api import routes
 from gateway.problems import TABLE
+from gateway.store import durability
 from gateway.store.keys import RegistryKeys
 from tests.support.api_rig import Rig, code_of, opened
 from tests.support.valkey import ValkeyServer
@@ -35,9 +36,12 @@ async def test_a_store_that_loses_data_is_not_ready(valkey_server: ValkeyServer,
         assert (await readiness(rig))[0] == 200
 
 
-async def test_a_full_store_is_not_ready(rig: Rig) -> None:
-    rig.services.fullness.full = True
-    assert (await readiness(rig))[:2] == (503, {"store_full"})
+async def test_a_full_store_is_not_ready(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    async with opened(valkey_server.url, tmp_path) as rig:
+        used = (await durability.memory(rig.redis)).used
+        await rig.redis.config_set("maxmemory", used * 100 // 95)
+        await rig.services.fullness.run_once()
+        assert (await readiness(rig))[:2] == (503, {"store_full"})
 
 
 async def test_an_emptied_store_is_not_the_one_of_the_start(rig: Rig) -> None:
