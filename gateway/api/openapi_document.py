@@ -145,11 +145,10 @@ def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     for code in problems_of(operation):
         by_status.setdefault(TABLE[code].status, []).append(code)
     for status, codes in sorted(by_status.items()):
-        problem = _problems(codes)
         if str(status) in responses:
-            responses[str(status)]["content"] |= problem["content"]
+            responses[str(status)].setdefault("content", {})[MEDIA_TYPE] = {"schema": _problem_schema(codes)}
         else:
-            responses[str(status)] = problem
+            responses[str(status)] = _problems(codes)
     return responses
 
 
@@ -162,21 +161,22 @@ def _problems(codes: Sequence[str]) -> dict[str, Any]:
     """One response of a status, whatever of its problems it is."""
     if len(codes) == 1:
         return {"$ref": f"#/components/responses/{codes[0]}"}
-    schema = {
-        "allOf": [{"$ref": _REFERENCE.format(name="Document")}],
-        "properties": {"code": {"enum": sorted(codes)}},
-    }
     listed = "; ".join(f"`{code}`: {TABLE[code].title}" for code in codes)
-    return {"description": listed, "headers": _problem_headers(codes), "content": {MEDIA_TYPE: {"schema": schema}}}
+    content = {MEDIA_TYPE: {"schema": _problem_schema(codes)}}
+    return {"description": listed, "headers": _problem_headers(codes), "content": content}
+
+
+def _problem_schema(codes: Sequence[str]) -> dict[str, Any]:
+    document = {"$ref": _REFERENCE.format(name="Document")}
+    return {"allOf": [document], "properties": {"code": {"enum": sorted(codes)}}}
 
 
 def _problem_response(code: str) -> dict[str, Any]:
     row = TABLE[code]
-    schema = {"allOf": [{"$ref": _REFERENCE.format(name="Document")}], "properties": {"code": {"const": code}}}
     return {
         "description": f"{row.title}. {row.way_out}",
         "headers": _problem_headers([code]),
-        "content": {MEDIA_TYPE: {"schema": schema}},
+        "content": {MEDIA_TYPE: {"schema": _problem_schema([code])}},
     }
 
 

@@ -27,8 +27,8 @@ def document() -> Any:
 
 @cache
 def _registry() -> Registry[Any]:
-    empty: Registry[Any] = Registry()
-    return empty.with_resource(_ROOT, DRAFT202012.create_resource(document()))
+    found: Registry[Any] = Registry().with_resource(_ROOT, DRAFT202012.create_resource(document()))
+    return found
 
 
 @cache
