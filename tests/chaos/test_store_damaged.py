@@ -54,7 +54,7 @@ def test_a_lost_mark_is_read_again_and_nothing_recorded_is_sent_twice(
 @pytest.mark.parametrize("key", ["due", "open"])
 @pytest.mark.parametrize("after", ["nothing", "take-over"])
 def test_lost_work_keys_are_rebuilt_from_the_records(start: Start, sink: SinkProcess, key: str, after: str) -> None:
-    system = start()
+    system = start(expected_errors=["places.rebuilt"])
     names = register(system, sink, "pay", retry_schedule=[3, 1, 1])
     sink.configure("pay", status=500)
     events = publish(system, EVENTS)
@@ -93,7 +93,7 @@ def test_without_the_change_stream_the_registry_is_loaded_again(start: Start, si
 
 
 def test_poison_among_good_events_is_dead_and_the_good_are_delivered(start: Start, sink: SinkProcess) -> None:
-    system = start()
+    system = start(expected_errors=["event.poison"])
     names = register(system, sink, "pay")
     good = publish(system, EVENTS)
     with redis.Redis.from_url(system.store.url) as client:
@@ -112,7 +112,7 @@ def test_poison_among_good_events_is_dead_and_the_good_are_delivered(start: Star
 
 def test_a_changed_byte_is_not_delivered(start: Start, sink: SinkProcess) -> None:
     """FAULTS 1, row 6: the incremental AOF has no checksum, so the digest is what tells."""
-    system = start(dispatchers=0)
+    system = start(dispatchers=0, expected_errors=["event.poison"])
     register(system, sink, "pay")
     publish(system, 3)
     system.store.kill9()
