@@ -31,8 +31,8 @@ if defaults.RQ_KEY_PREFIX != PREFIX:
 QUEUE = "hookline"
 REPLAY = "dispatcher.jobs.shells.replay"
 SLICE_SECONDS = 30.0
-JOB_SECONDS = 45
-"""RQ ends a job after this time: a slice that overran can only hang."""
+JOB_SECONDS = 75
+"""RQ ends a job after this time: longer than a slice whose last words wait for a store that hangs."""
 FAILED_JOB_SECONDS = 3_600
 logger = logging.getLogger("gateway.jobs")
 

@@ -1,5 +1,7 @@
 """Replays against a real store, a real dispatcher and a real receiver."""
 
+import asyncio
+
 from dispatcher.jobs.timing import NORMAL
 from gateway.model.delivery import State
 from gateway.store import connection, work
@@ -28,18 +30,19 @@ async def test_fill_brings_exactly_what_a_disabled_endpoint_missed(station: Stat
     assert (await station.sent(done), await station.counted(done, "delivered")) == (20, 20)
 
 
-async def test_fill_opens_dead_and_skipped_deliveries_again_and_leaves_the_others(station: Station) -> None:
+async def test_fill_opens_dead_deliveries_again_and_leaves_the_others(station: Station) -> None:
     shop, gone = await station.endpoint("shop"), await station.endpoint("gone")
     station.sink.statuses.update(shop=500, gone=410)
     names = await station.publish(6, "e")
     await until(lambda: len(station.sink.ids("shop")) == 6, 20, "a failed first attempt of each")
 
     async def ended() -> bool:
+        # what was read after the first 410 does not match any more, and has no record at all
         found = [await station.record(name, gone) for name in names]
-        return all(record is not None and record.state >= State.DEAD for record in found)
+        return all(record is None or record.state >= State.DEAD for record in found)
 
-    await until(ended, 20, "every delivery to the gone endpoint dead or skipped")
     await station.settle()
+    await until(ended, 20, "nothing open at the gone endpoint")
     before = [await station.record(name, shop) for name in names]
     assert {record.state for record in before if record} == {State.SCHEDULED}
 
@@ -110,14 +113,14 @@ async def test_a_rate_is_kept_over_slices(station: Station) -> None:
     await station.publish(16, "e")
     await station.settle()
     shop = await station.endpoint("shop")
-    done = await station.finish((await station.replay(shop, rate=20)).id, NORMAL._replace(slice=0.2))
+    replay = await station.replay(shop, rate=20)
+    began = asyncio.get_running_loop().time()
+    done = await station.finish(replay.id, NORMAL._replace(slice=0.2))
     assert (done.status, done.total) == ("completed", 16)
-    times = sorted(request.at for request in station.sink.requests)
+    times = sorted(request.at - began for request in station.sink.requests)
     assert len(times) == 16
-    # one tick of the owner may delay an order, and the next one not
-    assert times[-1] - times[0] >= 15 / 20 - 0.15
-    for begin in times:
-        assert sum(begin <= at < begin + 0.5 for at in times) <= 10 + 3
+    # one more for the two ways in which a slice may read the time; a late owner makes it slower, never faster
+    assert all(number <= 20 * at + 1 for number, at in enumerate(times))
 
 
 async def test_a_bounded_number_of_orders_is_outstanding(station: Station) -> None:

@@ -14,7 +14,6 @@ from gateway.store import work
 from gateway.store.jobs import Jobs
 from tests.support.process import Process
 from tests.support.replaying import Station
-from tests.support.valkey import ValkeyServer
 from tests.support.waiting import until
 
 NORMAL, QUICK = "dispatcher.jobs.worker", "tests.support.quick_worker"
@@ -152,35 +151,3 @@ async def test_a_cancelled_replay_stops(station: Station, start: StartWorker, jo
 
 async def _nothing_ordered(station: Station) -> bool:
     return await work.outstanding(station.redis, station.partitions) == 0
-
-
-async def test_a_store_that_was_away_is_worked_for_again(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    async with Station(valkey_server.url, tmp_path) as station:
-        valkey_server.kill9()
-        worker = Process("worker", [QUICK], tmp_path, environment(station))
-        worker.start()
-        await until(lambda: "store.unavailable" in worker.output(), 20, "the worker misses the store")
-        valkey_server.start()
-        await until(lambda: "worker.started" in worker.output(), 20, "the worker starts")
-        valkey_server.kill9()
-        await until(lambda: "watch.interrupted" in worker.output(), 20, "the worker misses the store again")
-        valkey_server.start()
-        jobs = Jobs(station.url)
-        replay, names = await begin(station, jobs, 10)
-        assert (await ended(station, replay, 30)).status == "completed"
-        assert set(station.sink.ids("shop")) == set(names)
-        valkey_server.pause()
-        assert await stop(worker) < 2.5
-        valkey_server.resume()
-        jobs.close()
-
-
-async def test_settings_that_do_not_fit_end_it_at_once(station: Station, tmp_path: Path) -> None:
-    for changes, text in (
-        ({"HOOKLINE_REDIS_URL": ""}, "HOOKLINE_REDIS_URL is not set"),
-        ({"HOOKLINE_PARTITIONS": "3"}, "this store was made with 2 partitions"),
-    ):
-        worker = Process("refused", [NORMAL], tmp_path, environment(station) | changes)
-        worker.start()
-        assert await asyncio.to_thread(worker.finish, 20.0) == 2
-        assert text in worker.output()

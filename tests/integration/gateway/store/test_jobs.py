@@ -43,7 +43,7 @@ async def test_a_started_replay_is_a_job_of_texts_in_json(client: redis.Redis, q
     assert queue.waiting() == 1
     job = stored(client, "rpl_1-first")
     assert json.loads(zlib.decompress(job[b"data"])) == [jobs.REPLAY, None, ["rpl_1", ""], {}]
-    assert (job[b"timeout"], job[b"result_ttl"], job[b"failure_ttl"]) == (b"45", b"0", b"3600")
+    assert (job[b"timeout"], job[b"result_ttl"], job[b"failure_ttl"]) == (b"75", b"0", b"3600")
     names: Any = client.keys("*")
     assert all(name.startswith(b"hookline:") for name in names)
 
