@@ -30,7 +30,6 @@ from gateway.problems import Send
 from gateway.store import connection
 
 RETRY_SECONDS = 0.5
-CANCEL_SECONDS = 0.5
 log = logging.getLogger("hookline.gateway")
 
 
