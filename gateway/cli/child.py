@@ -16,7 +16,6 @@ It never gives up: a store on a full disk exits by design and must come back by 
 
 import asyncio
 import contextlib
-import ctypes
 import dataclasses
 import os
 import signal
@@ -29,9 +28,14 @@ from gateway.clock import Clock
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 10.0
 GOOD_LIFE_SECONDS = 30.0
-_PR_SET_PDEATHSIG = 1
 _LINE_BYTES = 1_048_576
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+_END_WITH_PARENT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""prctl(2), PR_SET_PDEATHSIG with SIGTERM, which exec keeps. Not a `preexec_fn`: that forks a process with threads."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -163,17 +167,18 @@ class Child:
         return True
 
     async def _spawn(self) -> None:
-        piped = self.program.on_line is not None
+        command, piped = self.program.command, self.program.on_line is not None
+        if not os.access(command[0], os.X_OK):
+            raise FileNotFoundError(f"{command[0]} is no program")
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self.program.command,
+                *_ending_with_parent(command),
                 stdin=asyncio.subprocess.PIPE if self.program.listens else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if piped else log,
                 stderr=log,
                 env=dict(self.program.environment),
                 pass_fds=self.program.inherited,
                 start_new_session=True,
-                preexec_fn=_end_with_parent if _libc is not None else None,
                 limit=_LINE_BYTES,
             )
 
@@ -192,6 +197,7 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def _end_with_parent() -> None:
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _ending_with_parent(command: tuple[str, ...]) -> tuple[str, ...]:
+    if sys.platform != "linux":
+        return command
+    return (sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid()), *command)

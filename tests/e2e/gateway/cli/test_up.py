@@ -73,6 +73,50 @@ def test_data_and_key_survive_the_death_of_everything(tmp_path: Path) -> None:
         assert command.interrupt() == 0
 
 
+def test_a_killed_store_comes_back_with_what_was_acknowledged(tmp_path: Path) -> None:
+    with Command(tmp_path, ["up"]) as command:
+        command.wait_for(UP)
+        key = (tmp_path / ".hookline" / "admin-key").read_text().strip()
+        with httpx.Client(base_url=command.url, headers={"authorization": f"Bearer {key}"}, trust_env=False) as api:
+            event = api.post("/v1/events", json={"type": "order.placed", "data": {}}).json()["id"]
+            os.kill(int((tmp_path / ".hookline" / "store" / "valkey.pid").read_text()), signal.SIGKILL)
+            command.wait_for(r"store was killed by SIGKILL, starts again in 0\.5 s")
+            wait_until(lambda: ready(command), 30, "the gateway is ready again")
+            assert api.get(f"/v1/events/{event}").json()["id"] == event
+        assert command.interrupt() == 0
+
+
+def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
+    with Command(tmp_path, ["up"]) as command:
+        command.wait_for(UP)
+        left = command.processes()
+        os.kill(pid_of(command, "dispatcher"), signal.SIGSTOP)
+        command.process.send_signal(signal.SIGINT)
+        command.wait_for("stopping; Ctrl-C again kills")
+        assert command.interrupt(seconds=10) == 0
+        assert not any(map(is_running, left))
+        assert command.output.endswith("  killed; the data stay in .hookline\n")
+
+
+def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
+    with Command(tmp_path, ["up"]) as command:
+        log = tmp_path / ".hookline" / "logs" / "supervisor.log"
+        wait_until(lambda: log.exists() and '"gateway"' in log.read_text(), 20, "the gateway is started")
+        left = command.processes()
+        assert command.interrupt() == 0
+        assert not any(map(is_running, left))
+        assert "stopped; the data stay" in command.output
+
+
+def test_the_data_folder_may_lie_deep(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 25) / "my data"
+    with Command(tmp_path, ["up"], {"HOOKLINE_DATA": str(deep)}) as command:
+        command.wait_for(UP)
+        assert (deep / "store" / "address").read_text().startswith("redis://:")
+        assert ready(command)
+        assert command.interrupt() == 0
+
+
 def test_a_second_one_on_the_same_folder_is_told_the_way_out(tmp_path: Path) -> None:
     with Command(tmp_path, ["up"]) as first:
         first.wait_for(UP)

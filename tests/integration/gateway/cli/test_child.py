@@ -135,7 +135,7 @@ async def test_who_does_not_listen_is_not_spoken_to(household: Household) -> Non
 
 async def test_an_impossible_program_is_told_at_the_start(tmp_path: Path) -> None:
     child = Child(Program("part", ("/nonexistent",), {}), tmp_path / "log", HastyClock(), lambda _: None)
-    with pytest.raises(OSError, match="nonexistent"):
+    with pytest.raises(OSError, match="/nonexistent is no program"):
         await child.start()
     await child.stop()
 
