@@ -33,17 +33,24 @@ class Draft(NamedTuple):
 
 
 async def check(
-    services: Services, body: Mapping[str, Any], struct: type[msgspec.Struct], kind: Kind | None, prefix: str = ""
+    services: Services,
+    body: Mapping[str, Any],
+    struct: type[msgspec.Struct],
+    kind: Kind | None,
+    prefix: str = "",
+    *,
+    known_url: str = "",
 ) -> fields.Fields:
     """Judge a body by a struct of `endpoint_types` and by the rules of its writable fields.
 
-    Without a `kind`, which is then itself an error, nothing can be said of the URL.
+    Without a `kind`, which is then itself an error, nothing can be said of the URL. One that the endpoint has already
+    is not judged again: what became of its name must not be in the way of disabling it.
     """
     values, errors = fields.read(body, struct, prefix)
     for name, rule in _RULES.items():
         if name in values:
             errors += rule(values[name], prefix + name)
-    if "url" in values and kind is not None:
+    if kind is not None and values.get("url", known_url) != known_url:
         errors += await rules.url(services.egress, values["url"], kind, prefix + "url")
     return fields.Fields(values, errors)
 

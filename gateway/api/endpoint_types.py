@@ -12,6 +12,8 @@ from gateway.model import endpoint as model
 from gateway.settings import MAX_SCHEDULE_SECONDS, MIN_SCHEDULE_SECONDS
 
 HIDDEN = "***"
+READ_ONLY = frozenset({"disabled_reason", "health", "created_at", "updated_at"})
+"""Fields of `Endpoint` that a PUT ignores."""
 Id = Annotated[
     str,
     Meta(

@@ -1,6 +1,7 @@
 """Endpoints: `/v1/endpoints` and `/v1/subscribers/{id}/endpoints`.
 
-PUT makes or replaces the writable fields and never the secret; PATCH is a merge patch (RFC 7396), null means default;
+PUT makes or replaces the writable fields and never the secret, and ignores those that are read-only, so that what was
+read can be changed and put back; PATCH is a merge patch (RFC 7396), null means default;
 both repeat by themselves when somebody else changed the endpoint between reading and writing. The secret is in the
 answer that made it and at its own path, nowhere else.
 """
@@ -90,7 +91,7 @@ def _secret(call: Call, endpoint: Endpoint) -> str:
 
 async def put(call: Call) -> Answer:
     """PUT /v1/endpoints/{id}."""
-    body = await call.json_object()
+    body = fields.without(await call.json_object(), types.READ_ONLY)
 
     async def once() -> Answer:
         old = await call.services.registry.get_endpoint(call.path["id"])
@@ -122,15 +123,15 @@ async def _put_new(call: Call, body: dict[str, Any]) -> Answer:
     wrong += _wrong_id(call, values)
     if owner is None:
         why = "required for a new endpoint" if name is None else "there is no such subscriber"
-        problems.refuse_fields([*wrong, field_error("subscriber", why, name)])
-        raise Problem("internal_error")
+        wrong.append(field_error("subscriber", why, name))
     problems.refuse_fields(wrong)
+    assert owner is not None  # noqa: S101 - refused above
     return await _store_new(call, values, owner)
 
 
 async def _put_over(call: Call, body: dict[str, Any], old: Endpoint) -> Answer:
     access.require_change(call, old.kind)
-    values, wrong = await endpoint_drafts.check(call.services, body, types.EndpointPut, old.kind)
+    values, wrong = await endpoint_drafts.check(call.services, body, types.EndpointPut, old.kind, known_url=old.url)
     wrong += _wrong_id(call, values)
     if values.get("subscriber") not in {None, old.subscriber}:
         wrong.append(field_error("subscriber", "cannot change", values["subscriber"]))
@@ -162,7 +163,9 @@ async def patch(call: Call) -> Answer:
         old = await access.endpoint(call, call.path["id"])
         access.require_change(call, old.kind)
         merged = fields.merge_patch(endpoint_drafts.writable_fields(old), body)
-        values, wrong = await endpoint_drafts.check(call.services, merged, types.WritableEndpoint, old.kind)
+        values, wrong = await endpoint_drafts.check(
+            call.services, merged, types.WritableEndpoint, old.kind, known_url=old.url
+        )
         problems.refuse_fields(wrong)
         return await _store_over(call, values, old)
 
@@ -207,8 +210,9 @@ ROUTES = (
     Route(Operation(
         "put_endpoint", "PUT", ENDPOINT, "Make or replace an endpoint", scope="manage", headers=_LOCATION,
         answers={200: types.Endpoint, 201: types.CreatedEndpoint}, body=types.EndpointPut,
-        description="Replaces every writable field, an absent one by its default; never the secret. `subscriber` is "
-        "required for a new endpoint. For an internal subscriber the key needs the scope `admin`.",
+        description="Replaces every writable field, an absent one by its default; never the secret. Read-only fields "
+        "are ignored. `subscriber` is required for a new endpoint. For an internal subscriber the key needs the scope "
+        "`admin`.",
         problems=(*_BODY_PROBLEMS, "changed_meanwhile"),
     ), put),
     Route(Operation(

@@ -5,7 +5,7 @@ refused, since a misspelt field that is ignored is worse than an error. Rules th
 resource, which add to the same list.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -56,6 +56,11 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
     if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
     return field.default
+
+
+def without(body: Mapping[str, Any], read_only: Collection[str]) -> dict[str, Any]:
+    """The body without its read-only fields: a PUT may bring back what was read."""
+    return {name: value for name, value in body.items() if name not in read_only}
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -159,7 +159,7 @@ async def put(call: Call) -> Answer:
     """PUT /v1/subscribers/{id}."""
     subscriber_id = call.path["id"]
     call.require_visible(subscriber_id, "subscriber", subscriber_id)
-    values, wrong = fields.read(await call.json_object(), SubscriberPut)
+    values, wrong = fields.read(fields.without(await call.json_object(), {"created_at"}), SubscriberPut)
     wrong += _rule_errors(values)
     if values.get("id") not in {None, subscriber_id}:
         wrong.append(field_error("id", "differs from the id in the path", values["id"]))
@@ -232,7 +232,7 @@ ROUTES = (
     Route(Operation(
         "put_subscriber", "PUT", SUBSCRIBER, "Make or replace a subscriber", answers={200: Subscriber, 201: Subscriber},
         scope="manage", body=SubscriberPut, headers=_LOCATION, problems=(*_BODY_PROBLEMS, "not_found", "kind_fixed"),
-        description=f"Its endpoints stay. {_ADMIN}",
+        description=f"Its endpoints stay; read-only fields are ignored. {_ADMIN}",
     ), put),
     Route(Operation(
         "patch_subscriber", "PATCH", SUBSCRIBER, "Change a subscriber", answers={200: Subscriber}, scope="manage",

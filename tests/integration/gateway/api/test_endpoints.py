@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from receivers import generate_secret
@@ -252,3 +253,23 @@ async def test_delete(rig: Rig) -> None:
     await rig.internal("shop", "e")
     assert (await rig.delete("/v1/endpoints/e")).status_code == 204
     assert code_of(await rig.delete("/v1/endpoints/e")) == (404, "not_found")
+
+
+async def test_what_was_read_can_be_put_back(rig: Rig) -> None:
+    await rig.internal("shop", "e")
+    read = (await rig.get("/v1/endpoints/e")).json()
+    answer = await rig.put("/v1/endpoints/e", {**read, "description": "changed"})
+    assert answer.status_code == 200
+    assert {**answer.json(), "updated_at": ""} == {**read, "description": "changed", "updated_at": ""}
+    assert fields_of(await rig.patch("/v1/endpoints/e", {"health": {}})) == {"health"}
+
+
+async def test_a_url_that_is_bad_by_now_is_not_in_the_way(rig: Rig) -> None:
+    await rig.internal("shop", "e")
+    old = await rig.services.registry.get_endpoint("e")
+    assert old is not None
+    bad = msgspec.structs.replace(old, url="http://10.0.0.1/")
+    await rig.services.registry.update_endpoint(bad, old.revision)
+    assert (await rig.patch("/v1/endpoints/e", {"status": "disabled"})).json()["status"] == "disabled"
+    assert (await rig.put("/v1/endpoints/e", {"url": "http://10.0.0.1/"})).status_code == 200
+    assert fields_of(await rig.patch("/v1/endpoints/e", {"url": "http://10.0.0.2/"})) == {"url"}

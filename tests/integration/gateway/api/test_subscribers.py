@@ -89,6 +89,13 @@ async def test_put_makes_then_replaces(rig: Rig) -> None:
     assert fields_of(await rig.put("/v1/subscribers/sub_9", {"kind": "external"})) == {"id"}
 
 
+async def test_what_was_read_can_be_put_back(rig: Rig) -> None:
+    await rig.external("acme")
+    read = (await rig.get("/v1/subscribers/acme")).json()
+    assert (await rig.put("/v1/subscribers/acme", {**read, "name": "New"})).json() == {**read, "name": "New"}
+    assert fields_of(await rig.patch("/v1/subscribers/acme", {"created_at": "x"})) == {"created_at"}
+
+
 async def test_put_replaces_one_whose_id_was_made_here(rig: Rig) -> None:
     made = (await rig.post("/v1/subscribers", {"kind": "external"})).json()["id"]
     assert (await rig.put(f"/v1/subscribers/{made}", {"kind": "external", "name": "New"})).status_code == 200

@@ -70,3 +70,7 @@ def test_the_target_is_not_changed() -> None:
     target = {"a": {"b": 1}}
     fields.merge_patch(target, {"a": {"b": 2}})
     assert target == {"a": {"b": 1}}
+
+
+def test_read_only_fields_can_be_left_out() -> None:
+    assert fields.without({"a": 1, "b": 2}, {"b"}) == {"a": 1}
