@@ -144,7 +144,7 @@ def test_the_printed_commands_work(running: Command, folder: Path) -> None:
         running.wait_for(r"payments +order\.placed +my-order +200 +attempt 1 +verified")
         listed = json.loads(shell(deliveries, folder))["data"]
         assert len(listed) == 5
-        assert json.loads(shell(redeliver, folder))["delivery"].startswith("dlv_")
+        assert json.loads(shell(redeliver, folder))["delivery"]["id"].startswith("dlv_")
         running.wait_for(r"payments +order\.placed +order-3 +200 +attempt 3 +verified +known")
         assert "balanced" in shell(ledger, folder)
     finally:
