@@ -3,7 +3,7 @@ VENV := .venv/bin
 INPUTS := pyproject.toml deploy/constraints.txt deploy/install.sh
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run up test lint types contracts redis bench clean
+.PHONY: help run up test lint types contracts redis bench chaos clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -31,6 +31,9 @@ contracts: .venv/test.done ## Who may import whom
 
 bench: .venv/test.done ## The figures of the README, measured on this machine
 	$(VENV)/python -m tests.bench $(ARGS)
+
+chaos: .venv/test.done ## A long campaign of faults with its ledger (ARGS="--minutes 30 --seed 7"); a short one is in `make test`
+	$(VENV)/python -m tests.chaos $(ARGS)
 
 clean: ## Remove the virtual environment and the caches; the data in .hookline stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -153,3 +153,7 @@ def revoke_key(key_id: str) -> None:
     from gateway.cli import keys as commands
 
     sys.exit(asyncio.run(commands.revoke(load_settings(), SystemClock(), key_id)))
+
+
+if __name__ == "__main__":
+    main(prog_name="hookline")
