@@ -20,3 +20,10 @@ async def rig(valkey_url: str, tmp_path: Path, quick_reads: None) -> AsyncIterat
     """One partition, by hand."""
     async with Rig(valkey_url, tmp_path) as rig:
         yield rig
+
+
+@pytest.fixture
+async def four(valkey_url: str, tmp_path: Path, quick_reads: None) -> AsyncIterator[Rig]:
+    """Four partitions, by hand."""
+    async with Rig(valkey_url, tmp_path, partitions=4) as rig:
+        yield rig

@@ -79,7 +79,7 @@ class Rig:
     """`partitions` as configured; `settings` go to every dispatcher."""
 
     def __init__(self, url: str, directory: Path, *, partitions: int = 1, **settings: Any) -> None:
-        given = {"retry_schedule": (10, 60), "deadline_seconds": 5, **settings}
+        given = {"retry_schedule": (10, 60), "deadline_seconds": 300, **settings}
         self.settings = Settings(
             redis_url=url,
             data=directory,
@@ -139,6 +139,12 @@ class Rig:
         """An endpoint that is not registered yet."""
         sealed = self._vault.seal(generate_secret().encode(), Place(name))
         return Endpoint(name, 0, subscriber, kind, self.receiver.url(name), secret=sealed, **fields)
+
+    def address(self, event_id: str) -> ids.Address:
+        """The address in an event's id, without what a replay adds to it."""
+        address = ids.parse_event_id(event_id.partition(":")[0])
+        assert address is not None
+        return address
 
     def at(self, endpoint: Endpoint, url: str) -> Endpoint:
         """The same at another URL."""
