@@ -24,10 +24,10 @@ SOURCE = "/hookline"
 
 
 class TestDelivery(msgspec.Struct):
-    """A test that is on its way: look at `/v1/deliveries/{delivery}` for its attempts."""
+    """The delivery of a test that is on its way; its attempts are at `/v1/deliveries/{id}`."""
 
+    id: str
     event: str
-    delivery: str
     endpoint: str
     status: str = "pending"
 
@@ -85,7 +85,7 @@ async def test(call: Call) -> Answer:
     event = NewEvent(source=SOURCE, type=TEST_TYPE, data=data, subscriber=found.subscriber, endpoint=found.id)
     address = await call.services.publish_internal(event)
     delivery = DeliveryKey(address.ms, address.seq, address.partition, found.number).delivery_id
-    started = TestDelivery(address.event_id, delivery, found.id)
+    started = TestDelivery(delivery, address.event_id, found.id)
     return Answer(started, 202, {"location": f"/v1/deliveries/{delivery}"})
 
 

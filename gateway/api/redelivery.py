@@ -40,14 +40,23 @@ class EventRedelivery(msgspec.Struct):
     retry: bool = False
 
 
+class Redelivered(msgspec.Struct):
+    """The delivery as it is before the attempt; all of it is at `/v1/deliveries/{id}`."""
+
+    id: str
+    event: str
+    endpoint: str
+    status: str
+
+
 class Ordered(msgspec.Struct):
-    """The order is on disk. `attempt` is the number that the attempt will have.
+    """The order is on disk. `delivery` is what is sent again, `attempt` the number that the attempt will have.
 
     `receiver_may_deduplicate`: it was delivered before and keeps its `webhook-id`, so a receiver that remembers ids
     answers without handling it again; to have it handled again, replay it in mode `again`.
     """
 
-    delivery: str
+    delivery: Redelivered
     attempt: int
     receiver_may_deduplicate: bool
 
@@ -94,7 +103,8 @@ async def _order(call: Call, found: history.Found, *, retry: bool) -> Answer:
             "delivery_in_flight", f"an attempt of delivery {key.delivery_id} to {endpoint.id} runs or is ordered"
         )
     delivered = ordered.record.state is model.State.DELIVERED
-    answer = Ordered(key.delivery_id, ordered.record.attempts + 1, delivered)
+    again = Redelivered(key.delivery_id, found.event.id, endpoint.id, ordered.record.state.name.lower())
+    answer = Ordered(again, ordered.record.attempts + 1, delivered)
     return Answer(answer, 202, {"location": f"/v1/deliveries/{key.delivery_id}"})
 
 

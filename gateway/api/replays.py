@@ -33,7 +33,7 @@ class NewReplay(msgspec.Struct):
     endpoint: str
     since: types.Time
     until: types.Time | None = None
-    event_types: types.Patterns = msgspec.field(default_factory=lambda: ["*"])
+    event_types: types.Patterns | None = None
     mode: model.Mode = "fill"
     rate: Annotated[int, Meta(ge=1, le=MAXIMUM_RATE, description="Deliveries per second.")] | None = None
     dry_run: Annotated[bool, Meta(description="Only count.")] = False
@@ -65,7 +65,7 @@ async def create(call: Call) -> Answer:
     values, wrong = fields.read(await call.json_object(), NewReplay)
     now = await connection.store_ms(call.services.redis)
     since, until = _range(values, now, wrong)
-    if "event_types" in values:
+    if values.get("event_types") is not None:
         wrong += rules.event_types(values["event_types"], "event_types")
     endpoint = await _endpoint(call, values, wrong)
     problems.refuse_fields(wrong)
@@ -79,7 +79,7 @@ async def create(call: Call) -> Answer:
         endpoint_number=endpoint.number,
         since_ms=since,
         until_ms=until,
-        event_types=tuple(values["event_types"]),
+        event_types=tuple(values["event_types"] or endpoint.event_types),
         mode=values["mode"],
         rate=values["rate"],
         dry_run=values["dry_run"],

@@ -66,14 +66,14 @@ async def test_test_appends_an_event_for_this_endpoint_alone(rig: Rig) -> None:
     answer = await rig.post("/v1/endpoints/e/test")
     assert answer.status_code == 202
     body = answer.json()
-    assert answer.headers["location"] == f"/v1/deliveries/{body['delivery']}"
+    assert answer.headers["location"] == f"/v1/deliveries/{body['id']}"
     assert (body["endpoint"], body["status"]) == ("e", "pending")
     address = await log.find(rig.redis, rig.services.partitions, body["event"])
     assert address is not None
     event = await log.read(rig.redis, rig.services.partitions[address.partition], address)
     assert event is not None
     assert (event.type, event.source, event.endpoint, event.subscriber) == ("hookline.test", "/hookline", "e", "shop")
-    assert body["delivery"].startswith("dlv_" + body["event"].removeprefix("evt_"))
+    assert body["id"].startswith("dlv_" + body["event"].removeprefix("evt_"))
 
 
 async def test_test_of_a_disabled_one_is_refused(rig: Rig) -> None:

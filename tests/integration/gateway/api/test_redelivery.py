@@ -51,7 +51,7 @@ async def test_any_finished_or_waiting_delivery_can_be_sent_again(gateway: Readi
     answer = await gateway.post(f"/v1/deliveries/{key.delivery_id}/redeliver")
     assert answer.status_code == 202
     assert answer.json() == {
-        "delivery": key.delivery_id,
+        "delivery": {"id": key.delivery_id, "event": "order-1", "endpoint": "pay", "status": state},
         "attempt": record.attempts + 1,
         "receiver_may_deduplicate": state == "delivered",
     }
@@ -70,7 +70,7 @@ async def test_a_new_schedule_is_asked_for_by_retry(gateway: ReadingGateway) -> 
 async def test_who_has_only_the_webhook_id_names_the_endpoint(gateway: ReadingGateway) -> None:
     key = await make(gateway, RECORDS["delivered"])
     answer = await gateway.post("/v1/events/order-1/redeliver", {"endpoint": "pay", "retry": True})
-    assert (answer.status_code, answer.json()["delivery"]) == (202, key.delivery_id)
+    assert (answer.status_code, answer.json()["delivery"]["id"]) == (202, key.delivery_id)
     assert await order_of(gateway, key) == work.Order(work.Kind.MANUAL_RETRY, 0)
 
 

@@ -45,6 +45,12 @@ async def test_until_is_the_end_of_the_log_by_default_and_at_most(rig: Rig) -> N
     assert (by_default["mode"], by_default["event_types"], by_default["rate"]) == ("fill", ["*"], None)
 
 
+async def test_the_event_types_are_the_endpoint_s_by_default(rig: Rig) -> None:
+    await rig.internal("shop", "e")
+    await rig.patch("/v1/endpoints/e", {"event_types": ["order.*"]})
+    assert (await make(rig))["event_types"] == ["order.*"]
+
+
 async def test_progress_is_the_sum_of_the_partitions(rig: Rig) -> None:
     await rig.internal("shop", "e")
     made = await make(rig)
