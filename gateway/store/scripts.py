@@ -4,7 +4,6 @@ Each script is a file in `lua/` whose header says KEYS, ARGV, Returns and Invari
 slot only. EVALSHA falls back to EVAL after a restart of the store, which forgets scripts that were not persisted.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from functools import cache
@@ -50,7 +49,9 @@ async def run_all(redis: "Redis", calls: Sequence[tuple[Script, Sequence[str], S
     answers: list[Any] = await pipeline.execute(raise_on_error=False)
     forgotten = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
     if forgotten:
-        again = await asyncio.gather(*(calls[i][0](redis, *calls[i][1:]) for i in forgotten), return_exceptions=True)
-        for i, answer in zip(forgotten, again, strict=True):
+        pipeline = redis.pipeline(transaction=False)
+        for script, keys, args in (calls[i] for i in forgotten):
+            pipeline.execute_command("EVAL", script.text, len(keys), *keys, *args)
+        for i, answer in zip(forgotten, await pipeline.execute(raise_on_error=False), strict=True):
             answers[i] = answer
     return answers

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from gateway import ids
+from gateway.model.api_key import Scope
 from gateway.store import log
 from tests.integration.gateway.api import publish_rig
 from tests.integration.gateway.api.publish_rig import Rig
@@ -96,8 +97,9 @@ async def test_a_key_of_a_subscriber_publishes_for_it_alone(rig: Rig) -> None:
 
 
 async def test_who_may_publish(rig: Rig) -> None:
-    for scope, status in (("publish", 202), ("admin", 202), ("read", 403), ("manage", 403)):
-        assert (await publish(rig, EVENT, await rig.key(scope))).status_code == status  # type: ignore[arg-type]
+    expected: dict[Scope, int] = {"publish": 202, "admin": 202, "read": 403, "manage": 403}
+    for scope, status in expected.items():
+        assert (await publish(rig, EVENT, await rig.key(scope))).status_code == status
     assert (await rig.client.post(PATH, json=EVENT)).status_code == 401
     wrong = await publish(rig, EVENT, {"authorization": "Bearer hk_wrong", "content-type": "application/json"})
     assert (wrong.status_code, wrong.headers["www-authenticate"][:6]) == (401, "Bearer")
