@@ -89,4 +89,3 @@ class Index:
 
 def _owner(endpoint: Endpoint) -> str:
     return "" if endpoint.kind == "internal" else endpoint.subscriber
-

@@ -33,6 +33,9 @@ from gateway.store.registry import Registry
 from gateway.store.replays import Replays
 from gateway.store.vault import Vault
 
+FLUSH_SECONDS = 2.0
+"""How long a publisher waits for a store that hangs, once and once again, before the answer is 503."""
+
 
 @contextlib.asynccontextmanager
 async def open_gateway(
@@ -53,7 +56,7 @@ async def open_gateway(
         registry = Registry(redis, clock)
         meta = await registry.bootstrap(settings.partition_count)
         partitions = tuple(PartitionKeys(number, meta.partitions) for number in range(meta.partitions))
-        commit = GroupCommit(redis, partitions)
+        commit = GroupCommit(await _connected(stack, redis_url, FLUSH_SECONDS, retries=1), partitions)
         fullness = Fullness(redis, clock)
         await fullness.run_once()
         services = Services(
@@ -76,8 +79,13 @@ async def open_gateway(
         yield _opened(services, commit)
 
 
-async def _connected(stack: contextlib.AsyncExitStack, redis_url: str) -> Redis:
-    redis = connection.connect(redis_url)
+async def _connected(
+    stack: contextlib.AsyncExitStack,
+    redis_url: str,
+    reply_seconds: float = connection.REPLY_SECONDS,
+    retries: int = connection.RETRIES,
+) -> Redis:
+    redis = connection.connect(redis_url, reply_seconds, retries)
     stack.push_async_callback(redis.aclose)
     return redis
 

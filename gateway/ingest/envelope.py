@@ -59,7 +59,8 @@ def read(raw: bytes, source: str, idempotency_key: str | None = None, traceparen
 
 
 def read_items(raw: bytes) -> list[bytes]:
-    """The items of a batch as they are. Raises Problem `malformed_json` when it is not a JSON array."""
+    """The items of a batch as they are. Raises Problem `malformed_json` or `invalid_encoding` when it is no array."""
+    strict_json.text_of(raw)
     try:
         return [bytes(item) for item in _decode_items(raw)]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

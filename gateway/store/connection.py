@@ -64,13 +64,13 @@ _CONNECTIONS: dict[str, type[Connection | SSLConnection | UnixDomainSocketConnec
 }
 
 
-def connect(url: str, reply_seconds: float = REPLY_SECONDS) -> Redis:
+def connect(url: str, reply_seconds: float = REPLY_SECONDS, retries: int = RETRIES) -> Redis:
     """A client with its own pool; nothing is sent yet. `reply_seconds` must exceed any blocking read."""
     pool = ConnectionPool.from_url(
         url,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=reply_seconds,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries),
         max_connections=CONNECTIONS,
         protocol=3,
     )

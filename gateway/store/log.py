@@ -54,16 +54,16 @@ class Append:
         self.keys = [partition.log, partition.ids, partition.claims, partition.counters, partition.types]
         self.keys.append(partition.flush(secrets.token_hex(8)))
         positions: dict[str, int] = {}
-        types: dict[str, None] = {}
+        types: dict[str, int] = {}
         items: list[scripts.Argument] = []
         for new in new_events:
             header = new.header()
-            types[new.type] = None
-            items += (header, new.data, new.id, header[: events.DIGEST_BYTES])
-            items.append(self._position(positions, partition.type_index(new.type)))
+            types[new.type] = index = self._position(positions, partition.type_index(new.type))
+            items += (header, new.data, new.id, header[: events.DIGEST_BYTES], index)
             subject = partition.subject_index(subject_bucket(new.subject)) if new.subject else ""
             items.append(self._position(positions, subject) if subject else 0)
-        self.args: list[scripts.Argument] = [partition.number, FLUSH_TTL_MS, len(types), *types, *items]
+        named: list[scripts.Argument] = [part for pair in types.items() for part in pair]
+        self.args: list[scripts.Argument] = [partition.number, FLUSH_TTL_MS, len(types), *named, *items]
 
     def _position(self, positions: dict[str, int], key: str) -> int:
         position = positions.get(key)

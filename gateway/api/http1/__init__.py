@@ -4,7 +4,7 @@
 
 It is our own because the gateway promises answers to malformed requests that a ready server cannot give: hyper takes a
 request with Content-Length *and* Transfer-Encoding, drops one of them and calls the application, which cannot see it.
-And because it is the hot path: 15 us of CPU for a request that answers at once, against 45 us (measured, 2 cores).
+And because it is the hot path: a request that answers at once costs about 60 % of the CPU it costs there.
 
 | input | answer |
 |---|---|
