@@ -15,7 +15,7 @@ from tests.support.api_rig import Rig, opened
 from tests.support.valkey import ValkeyServer
 
 ANSWER_SECONDS = 6.0
-PUBLISHING_SECONDS = 20.0
+PUBLISHING_SECONDS = 8.0
 """A flush is repeated before its outcome counts as unknown."""
 EVENT = {"type": "a", "data": 1, "id": "one"}
 BODIES: dict[str, object] = {
