@@ -160,7 +160,7 @@ async def recorded_between(
         first: Any = await redis.xrange(partition.log, count=1)
         first_minute = ids.parse_stream_id(first[0][0])[0] // ids.MINUTE_MS if first else last[0] // ids.MINUTE_MS
     found: dict[ids.DeliveryKey, model.Record] = {}
-    for minute in await _existing(redis, partition, first_minute, last[0] // ids.MINUTE_MS):
+    for minute in await with_records(redis, partition, range(first_minute, last[0] // ids.MINUTE_MS + 1)):
         async for field, value in redis.hscan_iter(partition.records(minute), count=1_000):
             key = ids.unpack_key(field, partition.number)
             if (key.ms, key.seq) > after and not key.run:
@@ -168,12 +168,13 @@ async def recorded_between(
     return found
 
 
-async def _existing(redis: Redis, partition: keys.PartitionKeys, first: int, last: int) -> list[int]:
-    minutes: list[int] = []
-    for start in range(first, last + 1, 1_000):
-        chunk = range(start, min(start + 1_000, last + 1))
+async def with_records(redis: Redis, partition: keys.PartitionKeys, minutes: Sequence[int]) -> list[int]:
+    """Those of the minutes (of acceptance, since the epoch) that have records."""
+    found: list[int] = []
+    for start in range(0, len(minutes), 1_000):
+        chunk = minutes[start : start + 1_000]
         pipeline = redis.pipeline(transaction=False)
         for minute in chunk:
             pipeline.exists(partition.records(minute))
-        minutes += [m for m, there in zip(chunk, await pipeline.execute(), strict=True) if there]
-    return minutes
+        found += [m for m, there in zip(chunk, await pipeline.execute(), strict=True) if there]
+    return found

@@ -137,7 +137,7 @@ async def recount(redis: Redis, partitions: Sequence[keys.PartitionKeys], tries:
 
 async def _count(redis: Redis, partition: keys.PartitionKeys) -> Totals:
     unmatched, fanned = await _count_fanned(redis, partition)
-    records = [await _count_records(redis, partition.records(minute)) for minute in await minutes(redis, partition)]
+    records = [await _count_records(redis, partition.records(minute)) for minute in await _minutes(redis, partition)]
     states = add(records)
     return {
         **states,
@@ -183,7 +183,7 @@ async def _count_records(redis: Redis, key: str) -> Totals:
     return counts
 
 
-async def minutes(redis: Redis, partition: keys.PartitionKeys) -> list[int]:
+async def _minutes(redis: Redis, partition: keys.PartitionKeys) -> list[int]:
     """The minutes that have records: between the oldest and the newest thing that may have one."""
     pipeline = redis.pipeline(transaction=False)
     pipeline.hkeys(partition.kept)

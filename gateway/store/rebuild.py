@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from gateway import ids
 from gateway.model.delivery import OPEN_STATES, State
-from gateway.store import errors, keys, ledger, scripts
+from gateway.store import deliveries, errors, keys, ledger, scripts
 
 CHUNK = 128
 TRIES = 3
@@ -94,10 +94,25 @@ async def _put(redis: Redis, partition: keys.PartitionKeys, token: str, chunk: I
 
 async def _recorded(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[ids.DeliveryKey]:
     """Every delivery whose record asks for a place."""
-    for minute in await ledger.minutes(redis, partition):
+    for minute in await _minutes(redis, partition):
         async for field, record in redis.hscan_iter(partition.records(minute), count=1_000):
             if record[0] in _PLACED:
                 yield ids.unpack_key(field, partition.number)
+
+
+async def _minutes(redis: Redis, partition: keys.PartitionKeys) -> list[int]:
+    """The minutes of acceptance that may have records, by the events alone: the places are what is in doubt."""
+    found: set[int] = set()
+    for name in (partition.kept, partition.late):
+        fields: Any = await redis.hkeys(name)
+        found |= {ids.parse_stream_id(stream_id)[0] // ids.MINUTE_MS for stream_id in fields}
+    ends = [
+        await scripts.load("scan")(redis, [partition.log, partition.log], (direction, *bounds, 1))
+        for direction, *bounds in (("asc", "-", "+"), ("desc", "+", "-"))
+    ]
+    minutes = [ids.parse_stream_id(rows[1])[0] // ids.MINUTE_MS for rows in ends if len(rows) > 1]
+    found.update(range(min(minutes), max(minutes) + 1) if minutes else ())
+    return await deliveries.with_records(redis, partition, sorted(found))
 
 
 async def _placed(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[ids.DeliveryKey]:
