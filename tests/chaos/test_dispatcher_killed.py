@@ -29,7 +29,7 @@ def successor(system: System) -> None:
 def test_between_read_and_send_during_the_send_and_between_two_attempts(start: Start, sink: SinkProcess) -> None:
     """One kill for three stages, each at an endpoint of its own; one attempt at a time for each."""
     system = start(settings={"HOOKLINE_MAX_IN_FLIGHT": "1"})
-    names = register(system, sink, "held", "failing", retry_schedule=[15, 1, 1])
+    names = register(system, sink, "held", "failing", retry_schedule=[5, 1, 1])
     sink.configure("held", hold=True)
     sink.configure("failing", status=500)
     events = publish(system, EVENTS)
@@ -71,7 +71,7 @@ def test_around_the_scheduling_of_a_retry(sink: SinkProcess, start: Start) -> No
     store = ValkeyServer()
     with Proxy(store.port) as proxy:
         system = start(store=store, urls={"dispatcher": proxy.url})
-        names = register(system, sink, "failing", retry_schedule=[15, 1, 1])
+        names = register(system, sink, "failing", retry_schedule=[5, 1, 1])
         events = publish(system, 1, "first")
         system.wait_drained(10)
         sink.configure("failing", status=500)
