@@ -26,7 +26,7 @@ def redis_server() -> str:
 
 @pytest.mark.timeout(300)
 def test_the_store_behaves_the_same() -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *SUITES]
+    command = [sys.executable, "-m", "pytest", "--tb=short", "-p", "no:cacheprovider", *SUITES]
     environment = {**os.environ, "VALKEY_BINARY": redis_server()}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-6_000:] + ran.stderr[-2_000:]
