@@ -1,0 +1,19 @@
+"""Endpoints and their health."""
+
+import msgspec
+
+from gateway.model.endpoint import Endpoint, Health, LastFailure
+
+
+def test_an_endpoint_is_enabled_and_wants_everything_unless_it_says_otherwise() -> None:
+    endpoint = Endpoint("e", 1, "acme", "external", "https://a.example/")
+    assert (endpoint.event_types, endpoint.status, endpoint.disabled_reason, endpoint.headers) == (
+        ("*",), "enabled", None, {},
+    )  # fmt: skip
+
+
+def test_both_come_back_from_what_the_registry_stores() -> None:
+    endpoint = Endpoint("e", 1, "acme", "external", "https://a.example/", secret=b"\x00\xff", metadata={"a": [1]})
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(endpoint), type=Endpoint) == endpoint
+    health = Health(3, 1, None, LastFailure(2, "http_status", 500, "dlv"))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(health), type=Health) == health
