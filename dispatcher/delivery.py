@@ -1,5 +1,6 @@
 """A delivery in the dispatcher's hands, from the read or the load until its outcome is settled."""
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from gateway.ids import DeliveryKey
@@ -12,13 +13,17 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """An event between its read and the recorded mark: how many of its deliveries have no record yet."""
+    """An event between its read and the recorded mark.
 
-    __slots__ = ("bytes", "endpoints", "event", "remaining")
+    `remaining` of its deliveries have no record yet; of these, `later` are endpoints that nothing was begun for.
+    """
+
+    __slots__ = ("bytes", "endpoints", "event", "later", "remaining")
 
     def __init__(self, event: Event, endpoints: list[int], remaining: int) -> None:
         self.event, self.endpoints, self.remaining = event, endpoints, remaining
         self.bytes = len(event.data) + 512
+        self.later: deque[int] = deque()
 
 
 class Delivery:

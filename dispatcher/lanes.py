@@ -8,6 +8,7 @@ that a slow endpoint takes no room from others.
 An endpoint's slots are its in-flight limit times the share of partitions that we own, at least 1.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from dispatcher.delivery import Delivery
 from gateway.clock import Clock
 
 WAIT_SECONDS = 0.25
+FEW_WAITING = 128
 
 
 class Queue:
@@ -37,7 +39,10 @@ class Queue:
 
 
 class Lanes:
-    """The queues of all endpoints; `start` begins an attempt and must not fail."""
+    """The queues of all endpoints; `start` begins an attempt and must not fail.
+
+    `freed` is set when a slot comes free; `on_few` is called when little is left waiting.
+    """
 
     def __init__(self, clock: Clock, start: Callable[[Delivery], None], max_in_flight: int) -> None:
         self._clock, self._start, self._limit = clock, start, max_in_flight
@@ -45,6 +50,8 @@ class Lanes:
         self._busy: set[int] = set()
         self.share = max_in_flight
         self.waiting = 0
+        self.freed = asyncio.Event()
+        self.on_few: Callable[[], None] = lambda: None
 
     def set_share(self, owned: int, partitions: int) -> None:
         """Split the limit by owned partitions."""
@@ -102,10 +109,14 @@ class Lanes:
 
     def fill(self, queue: Queue) -> None:
         """Begin attempts while slots are free."""
+        self.freed.set()
         while queue.in_flight < self.share and (queue.waiting or queue.loaded):
             source = queue.next()
             delivery = source.popleft()
-            self.waiting -= source is queue.waiting
+            if source is queue.waiting:
+                self.waiting -= 1
+                if self.waiting == FEW_WAITING:
+                    self.on_few()
             if delivery.partition.released or delivery.partition.lost:
                 continue
             if not delivery.partition.may_start():

@@ -28,9 +28,11 @@ class Orders:
     async def take(self, partition: Partition) -> int:
         """Go on through the orders of a partition, a bounded number of pages; how many were taken in hand."""
         taken = 0
+        partition.orders_wait = False
         for _ in range(PAGES):
             page = await work.page(self._redis, partition.keys, partition.work_cursor)
             partition.work_cursor = page.cursor
+            partition.orders_wait |= bool(page.orders)
             taken += await self._obey_page(partition, self._with_room(partition, page.orders))
             if page.cursor == 0:
                 break
@@ -41,7 +43,7 @@ class Orders:
     ) -> dict[ids.DeliveryKey, work.Order]:
         free: dict[int, int] = {}
         chosen = {}
-        for key, order in found.items():
+        for key, order in sorted(found.items()):
             room = free.setdefault(key.endpoint, self._attempts.lanes.free(key.endpoint))
             if room > 0 and key not in partition.in_hand:
                 free[key.endpoint] = room - 1

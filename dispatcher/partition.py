@@ -61,11 +61,13 @@ class Partition:
         self.timings: Counter[str] = Counter()
         self.released = self.lost = self.reading_stopped = self.swept = False
         self.sweep_cursor = self.work_cursor = 0
+        self.orders_wait = False
         self.bytes = 0
         self._events: deque[Progress] = deque()
         self._queue: deque[_Queued] = deque()
         self._indexed = 0
         self._wake, self._fresh = wake, may_start
+        self.on_recorded: Callable[[Partition, Progress], None] = lambda _partition, _progress: None
         self._call: deliveries.Settle | None = None
         self._sent: list[_Queued] = []
 
@@ -181,7 +183,7 @@ class Partition:
             delivery.queued -= 1
             if not delivery.queued and not delivery.running:
                 self.in_hand.pop(delivery.key, None)
-        self._sent = []
+        sent, self._sent = self._sent, []
         contradicted = answer.code != "K" or "0" in answer.outcomes
         if self.released or call is None:
             return
@@ -189,3 +191,9 @@ class Partition:
             self.lost = True
         else:
             self.mark = call.mark_after
+            self._go_on(sent)
+
+    def _go_on(self, settled: list[_Queued]) -> None:
+        """Tell of the events that have more deliveries to be begun, now that some have records."""
+        for progress in {id(q.progress): q.progress for q in settled if q.progress and q.progress.later}.values():
+            self.on_recorded(self, progress)

@@ -36,7 +36,8 @@ from gateway.store.registry import Registry
 from gateway.store.vault import Vault
 
 RETRY_SECONDS = 0.5
-STOP_MARGIN_SECONDS = 0.5
+STOP_SECONDS = 1.5
+"""Beyond the deadline of an attempt; the promise is 2 s."""
 logger = logging.getLogger("dispatcher.process")
 
 
@@ -95,7 +96,7 @@ class Dispatcher:
             "sweeper": Loop(self.sweeper.run_once, sweeper.TURN_SECONDS),
             "operational": Loop(speaker.run_once, operational.TURN_SECONDS),
             "health": Loop(self._report, REPORT_SECONDS),
-            "retention": Loop(keeper.run_once, retention.TURN_SECONDS),
+            "retention": Loop(lambda: self._keep(keeper), 0.0),
             "repair": Loop(mender.run_once, repair.TURN_SECONDS),
         }
 
@@ -140,10 +141,12 @@ class Dispatcher:
             else:
                 await self._clock.sleep(loop.pause_seconds)
 
+    async def _keep(self, keeper: retention.Retention) -> None:
+        await keeper.run_once()
+        await self._clock.sleep(keeper.pause_seconds)
+
     async def _retry_once(self) -> None:
-        report = await self.retries.run_once()
-        if report.loaded + report.due + report.ordered == 0:
-            await self._clock.sleep(retries.TICK_SECONDS)
+        await self.retries.pause(await self.retries.run_once())
 
     def _note_switched_off(self, number: int) -> None:
         self.sweeper.switched_off.add(number)
@@ -169,9 +172,9 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Hand over, wait for what runs, settle it, end: within the deadline plus two seconds."""
-        await tasks.end(*(task for task in self._tasks if task.get_name() != "settler"))
         try:
-            async with asyncio.timeout(self.settings.deadline_seconds + membership.GRACE_SECONDS - STOP_MARGIN_SECONDS):
+            async with asyncio.timeout(self.settings.deadline_seconds + STOP_SECONDS):
+                await tasks.end(*(task for task in self._tasks if task.get_name() != "settler"))
                 await self.membership.leave()
                 await self.attempts.finish()
                 for partition in list(self.settler.retiring):

@@ -15,15 +15,18 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 
 from dispatcher.attempts import Attempts, StoreTime
-from dispatcher.delivery import Delivery
+from dispatcher.delivery import Delivery, Progress
 from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
-from gateway import ids
+from gateway import ids, tasks
 from gateway.model import event as events
 from gateway.model.delivery import Reason
 from gateway.store import changes, log
 
-BLOCK_MS = 500
+BLOCK_MS = 100
+"""Also how long a partition that was just taken may wait for its first read."""
+UNRECORDED = 256
+"""How many deliveries of one event are begun at a time before they have records: what a crash can repeat."""
 READ_COUNT = 64
 LARGEST_BYTES = 262_144
 WAITING_LIMIT = 256
@@ -57,6 +60,7 @@ class Reader:
         self._partitions, self._budget = partitions, memory_budget_bytes
         self._typical = float(LARGEST_BYTES)
         self.changed = asyncio.Event()
+        attempts.lanes.on_few = self.changed.set
 
     def has_room(self) -> bool:
         """Whether more may be read into memory."""
@@ -75,11 +79,11 @@ class Reader:
         return max(1, min(READ_COUNT, int(self._room_bytes() / (logs * self._typical))))
 
     async def run_once(self) -> Report:
-        """Read once, blocking up to half a second for the first event. Raises redis errors."""
+        """Read once, blocking a moment for the first event. Raises redis errors."""
         readable = [p for p in self._partitions.values() if not (p.lost or p.released or p.reading_stopped)]
         if not readable or not self.has_room():
             self.changed.clear()
-            await _wait(self.changed, IDLE_SECONDS)
+            await tasks.wait(self.changed, IDLE_SECONDS)
             if readable:
                 await self._view.refresh()
             return Report(0, 0)
@@ -111,20 +115,27 @@ class Reader:
         try:
             event = events.unpack(address, header, data)
         except events.EventUnreadable as poison:
-            logger.error("event.poison", extra={"event": address.event_id, "why": str(poison)})  # noqa: TRY400 - the text says it all
+            logger.error("event.poison", extra={"id": address.event_id, "why": str(poison)})  # noqa: TRY400 - the text says it all
             self._quarantine(partition, events.Event(address, address.event_id, "", "", b""), [NOBODY])
             return 0
         matched = [endpoint.number for endpoint in self._view.match(event)]
         if not event.is_intact():
-            logger.error("event.poison", extra={"event": event.id, "why": "the bytes are not those that were accepted"})
+            logger.error("event.poison", extra={"id": event.id, "why": "the bytes are not those that were accepted"})
             self._quarantine(partition, event, matched or [NOBODY])
             return 0
         progress, missing = partition.track(event, matched)
-        for number in missing:
-            delivery = Delivery(ids.DeliveryKey(*address, number), event, partition, progress=progress)
+        progress.later.extend(missing)
+        partition.on_recorded = self._fan_out
+        self._fan_out(partition, progress)
+        return progress.remaining
+
+    def _fan_out(self, partition: Partition, progress: Progress) -> None:
+        """Offer an event's deliveries in ascending order, as many as may be without a record."""
+        while progress.later and progress.remaining - len(progress.later) < UNRECORDED:
+            key = ids.DeliveryKey(*progress.event.address, progress.later.popleft())
+            delivery = Delivery(key, progress.event, partition, progress=progress)
             if not self._attempts.lanes.offer(delivery):
                 partition.defer(delivery, self._time.now_ms())
-        return len(missing)
 
     def _quarantine(self, partition: Partition, event: events.Event, endpoints: list[int]) -> None:
         progress, missing = partition.track(event, endpoints)
@@ -151,11 +162,3 @@ def _streams(reply: Any) -> list[tuple[str, list[tuple[bytes, Any]]]]:
 def _size(fields: Any) -> int:
     raw = fields.values() if isinstance(fields, dict) else fields
     return sum(len(value) for value in raw)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -11,7 +11,9 @@ from dispatcher.partition import Partition
 from gateway.store import durability, keys, retention
 
 TURN_SECONDS = 1.0
+SHORT_TURN_SECONDS = 0.05
 EARLY_SHARE = 0.80
+WATCHED_SHARE = 0.70
 PAGES_PER_TURN = 16
 EARLY_ROUNDS = 16
 logger = logging.getLogger("dispatcher.retention")
@@ -26,7 +28,7 @@ class Report(NamedTuple):
 
 
 class Retention:
-    """One turn per second, a bounded number of pages each."""
+    """A bounded number of pages each turn; one turn per second, many while memory is nearly short."""
 
     def __init__(
         self,
@@ -39,12 +41,14 @@ class Retention:
         self._redis, self._time, self._all, self._owned = redis, time, all_partitions, owned
         self._age_ms = retention_seconds * 1_000
         self._cursors: dict[int, int] = {}
+        self._share = 0.0
 
     async def run_once(self) -> Report:
         """Trim what is due. Raises redis errors; what was not trimmed is trimmed later."""
         now_ms = self._time.now_ms()
         before_ms = now_ms - self._age_ms
-        short = (await durability.memory(self._redis)).share >= EARLY_SHARE
+        self._share = (await durability.memory(self._redis)).share
+        short = self._share >= EARLY_SHARE
         aged = early = kept = 0
         for partition in [p for p in self._owned.values() if not (p.lost or p.released)]:
             aged += await self._trim(partition, retention.Cut(before_ms, early=False))
@@ -56,6 +60,11 @@ class Retention:
         if early:
             logger.warning("events.trimmed_early", extra={"events": early, "why": "memory above 80 percent"})
         return Report(aged, early, kept)
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long until the next turn: a burst can fill the last tenth of a small store within a second."""
+        return SHORT_TURN_SECONDS if self._share >= WATCHED_SHARE else TURN_SECONDS
 
     async def _trim(self, partition: Partition, cut: retention.Cut) -> int:
         total = 0

@@ -15,12 +15,13 @@ from dispatcher.loader import Loaded, Loader, unread
 from dispatcher.orders import Orders
 from dispatcher.partition import Partition, in_lane
 from dispatcher.registry_view import RegistryView
-from gateway import ids
+from gateway import ids, tasks
 from gateway.clock import Clock
 from gateway.model.delivery import State, Trigger
 from gateway.store import deliveries, schedule
 
 TICK_SECONDS = 0.1
+BREATH_SECONDS = 0.005
 PAGE = 256
 RUNNING_SECONDS = 2.0
 
@@ -64,6 +65,17 @@ class Retries:
             ordered += await self._orders.take(partition)
             loaded += await self._load_lanes(partition)
         return Report(due, ordered, deferred, loaded)
+
+    async def pause(self, report: Report) -> None:
+        """Wait for the next turn: a tick, or only until a slot comes free if more than this turn took is waiting."""
+        if report.due + report.ordered + report.loaded == 0:
+            freed = self._attempts.lanes.freed
+            freed.clear()
+            if any(p.orders_wait or any(size > 0 for size in p.lane_sizes.values()) for p in self._owned()):
+                await tasks.wait(freed, TICK_SECONDS)
+            else:
+                await self._clock.sleep(TICK_SECONDS)
+        await self._clock.sleep(BREATH_SECONDS)
 
     def defer_slow(self) -> int:
         """Record what waits or runs for too long, so that the marks move and nothing depends on this process."""

@@ -1,4 +1,4 @@
-"""Ending background tasks for certain."""
+"""Ending background tasks for certain, and waiting for an event for a while."""
 
 import asyncio
 
@@ -16,3 +16,12 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=PATIENCE_SECONDS)
+
+
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event for so long; whether it is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -19,7 +19,7 @@ from gateway.model import delivery as model
 from gateway.model import event as events
 from gateway.store import keys, leases, log, scripts
 
-PAGE = 32
+PAGE = 128
 KEPT_PAGE = 256
 MAX_STEPS = 256
 _DELIVERY_ARGUMENTS = 6

@@ -28,6 +28,13 @@ async def test_a_swallowed_cancellation_is_repeated() -> None:
     assert swallowed == 2
 
 
+async def test_waiting_ends_with_the_event_or_with_the_time() -> None:
+    event = asyncio.Event()
+    assert not await tasks.wait(event, 0.001)
+    event.set()
+    assert await tasks.wait(event, 10)
+
+
 async def test_a_task_that_failed_has_ended() -> None:
     async def failing() -> None:
         raise ValueError
