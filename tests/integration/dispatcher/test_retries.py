@@ -1,6 +1,7 @@
 import pytest
 
 from dispatcher import lanes, retries
+from dispatcher.reader import UNRECORDED
 from gateway.model.delivery import Trigger
 from gateway.model.event import NewEvent
 from gateway.store import schedule
