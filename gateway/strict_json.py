@@ -71,12 +71,22 @@ def decode_text(text: str, *, nul: bool = True) -> Any:
     try:
         value = _scanner.decode(text)
     except json.JSONDecodeError as error:
-        _refuse(text, error.pos, "the body ends too early" if error.pos >= len(text) else error.msg.removesuffix(" at"))
+        _refuse_syntax(text, error)
     except _Refused as error:
         _refuse(text, _place(text), str(error))
     if "\\u" in text:
         _check_escapes(text, nul=nul)
     return value
+
+
+def _refuse_syntax(text: str, error: json.JSONDecodeError) -> NoReturn:
+    """Name what the scanner stumbled over; a trailing comma itself, which Python before 3.13 looks past."""
+    if error.pos >= len(text):
+        _refuse(text, error.pos, "the body ends too early")
+    before = text[: error.pos].rstrip(_SPACE)
+    if text[error.pos] in "]}" and before.endswith(","):
+        _refuse(text, len(before) - 1, "a comma with nothing after it")
+    _refuse(text, error.pos, error.msg.removesuffix(" at"))
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
