@@ -87,7 +87,7 @@ class Dispatcher:
             self.settler, self.attempts, self.partitions, settings.deadline_seconds, self.reader.changed.set,
         )  # fmt: skip
         speaker = operational.Operational(self._redis, self._clock, self._registry, self.view, every, self.partitions)
-        keeper = retention.Retention(self._redis, time, every, self.partitions, settings.retention)
+        self.keeper = retention.Retention(self._redis, time, every, self.partitions, settings.retention)
         mender = repair.Repair(self._redis, self.partitions)
         self.loops = {
             "membership": Loop(self.membership.run_once, membership.TURN_SECONDS),
@@ -96,7 +96,7 @@ class Dispatcher:
             "sweeper": Loop(self.sweeper.run_once, sweeper.TURN_SECONDS),
             "operational": Loop(speaker.run_once, operational.TURN_SECONDS),
             "health": Loop(self._report, REPORT_SECONDS),
-            "retention": Loop(lambda: self._keep(keeper), 0.0),
+            "retention": Loop(self._keep_once, 0.0),
             "repair": Loop(mender.run_once, repair.TURN_SECONDS),
         }
 
@@ -141,9 +141,9 @@ class Dispatcher:
             else:
                 await self._clock.sleep(loop.pause_seconds)
 
-    async def _keep(self, keeper: retention.Retention) -> None:
-        await keeper.run_once()
-        await self._clock.sleep(keeper.pause_seconds)
+    async def _keep_once(self) -> None:
+        await self.keeper.run_once()
+        await self._clock.sleep(self.keeper.pause_seconds)
 
     async def _retry_once(self) -> None:
         await self.retries.pause(await self.retries.run_once())

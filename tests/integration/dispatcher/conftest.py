@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import reader
+from dispatcher import membership, reader
 from tests.integration.dispatcher.rig import Rig
 
 
@@ -13,6 +13,12 @@ from tests.integration.dispatcher.rig import Rig
 def quick_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """For turns by hand."""
     monkeypatch.setattr(reader, "BLOCK_MS", 1)
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hand-over does not wait long for what runs."""
+    monkeypatch.setattr(membership, "GRACE_SECONDS", 0.2)
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ class Hand(Dispatcher):
 
     async def turn(self, *names: str) -> list[Any]:
         """One turn of each of these loops."""
-        loops = {name: loop.run_once for name, loop in self.loops.items()} | {"retries": self.retries.run_once}
+        loops = {name: loop.run_once for name, loop in self.loops.items()}
+        loops |= {"retries": self.retries.run_once, "retention": self.keeper.run_once}
         return [await loops[name]() for name in names]
 
     async def settle(self) -> None:

@@ -8,10 +8,7 @@ from gateway.store import leases, work
 from gateway.store.keys import RegistryKeys
 from tests.integration.dispatcher.rig import Hand, Rig
 
-
-@pytest.fixture(autouse=True)
-def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "GRACE_SECONDS", 0.2)
+pytestmark = pytest.mark.usefixtures("short_grace")
 
 
 async def balance(*hands: Hand) -> None:
@@ -271,3 +268,28 @@ async def test_the_grace_ends_when_nothing_runs(rig: Rig, monkeypatch: pytest.Mo
     before = hand.clock.monotonic()
     await hand.membership.hand_over([0])
     assert hand.clock.monotonic() - before < 10
+
+
+async def test_a_wide_event_is_handed_over_in_the_middle_and_nothing_is_repeated(rig: Rig) -> None:
+    names = [f"n{number}" for number in range(600)]
+    endpoints = []
+    for start in range(0, 600, 200):
+        endpoints += await rig.endpoints(names[start : start + 200], subscriber=f"s{start}")
+    first = await rig.hand()
+    rig.receiver.hold(*names)
+    (address,) = await rig.publish()
+    await first.turn("reader")
+    await first.settle()
+    begun = first.attempts.running
+    assert 0 < begun < 600
+    await first.membership.leave()
+    assert not await rig.recorded()
+    rig.receiver.release(*names)
+    await first.stop()
+    second = await rig.hand()
+    await second.work()
+    assert await rig.done()
+    assert not rig.receiver.repeated()
+    assert len(rig.receiver.requests) == 600
+    assert await rig.states([address], endpoints[-1]) == ["delivered"]
+    assert await rig.balanced()
