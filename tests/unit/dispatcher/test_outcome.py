@@ -1,146 +1,184 @@
-"""What an attempt means: every row of the table."""
+import itertools
 
 import pytest
 
 from dispatcher import outcome
 from dispatcher.outcome import Moment, Policy, judge
 from dispatcher.sender import Answered, Failed, Result
-from gateway.model.delivery import AttemptError, Reason, Record, State
+from gateway.clock import Random
+from gateway.model.delivery import OPEN_STATES, AttemptError, Reason, Record, State
 from gateway.store.work import Kind
 
-NOW = Moment(1_000_000, 2_000_000)
-SCHEDULE = Policy((10, 20))
-SCHEDULED = Record(State.SCHEDULED, attempts=1, failures=1, due_ms=900_000)
-BEFORE = {
-    State.SCHEDULED: SCHEDULED,
-    State.HELD: Record(State.HELD, Reason.PAUSED, attempts=1),
-    State.DELIVERED: Record(State.DELIVERED, attempts=1, status=200),
-    State.DEAD: Record(State.DEAD, Reason.EXHAUSTED, attempts=3, failures=3),
-    State.SKIPPED: Record(State.SKIPPED, Reason.ENDPOINT_DISABLED, attempts=0),
-}
+NOW = Moment(1_000_000, 1_700_000_000_000)
+ON = Policy((10, 60))
 
 
 class Middle:
-    """Jitter of nothing."""
+    """No jitter."""
 
     def uniform(self, low: float, high: float) -> float:
         return (low + high) / 2
 
 
-def answer(status: int, *headers: tuple[bytes, bytes]) -> Answered:
-    return Answered(status, list(headers), b"", False, "203.0.113.1", 1.0)
+RANDOM: Random = Middle()
+SCHEDULED = Record(State.SCHEDULED, attempts=1, status=500, error=AttemptError.HTTP_STATUS, failures=1, due_ms=5, run=3)
+DELIVERED = Record(State.DELIVERED, attempts=2, status=200)
+DEAD = Record(State.DEAD, Reason.EXHAUSTED, 3, 500, AttemptError.HTTP_STATUS, 3)
+SKIPPED = Record(State.SKIPPED, Reason.ENDPOINT_DISABLED, 1)
+PENDING = Record(State.PENDING)
+ALL = (None, PENDING, SCHEDULED, DELIVERED, DEAD, SKIPPED)
 
 
-def decide(
-    result: Result, before: Record | None = None, kind: Kind | None = None, policy: Policy = SCHEDULE
+def answered(status: int, *headers: tuple[bytes, bytes]) -> Answered:
+    return Answered(status, list(headers), b"", body_truncated=False, remote_address="", duration_ms=1.0)
+
+
+def verdict(
+    before: Record | None, result: Result, order: Kind | None = None, policy: Policy = ON, run: int = 0
 ) -> outcome.Verdict:
-    return judge(before, result, kind, 7 if kind in (Kind.FILL, Kind.AGAIN) else 0, policy, NOW, Middle())
+    return judge(before, result, order, run, policy, NOW, RANDOM)
 
 
-@pytest.mark.parametrize("status", [200, 201, 204, 299])
-@pytest.mark.parametrize("before", [None, *BEFORE.values()])
-@pytest.mark.parametrize("kind", [None, *Kind])
-def test_2xx_is_delivered_whatever_it_was(status: int, before: Record | None, kind: Kind | None) -> None:
-    verdict = decide(answer(status), before, kind)
-    assert (verdict.after.state, verdict.after.reason, verdict.after.due_ms) == (State.DELIVERED, Reason.NONE, 0)
-    assert (verdict.success, verdict.gone, verdict.after.status) == (True, False, status)
-    assert verdict.after.attempts == (before.attempts if before else 0) + 1
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+@pytest.mark.parametrize(("before", "order"), itertools.product(ALL, (None, *Kind)))
+def test_2xx_is_success_whoever_asked(status: int, before: Record | None, order: Kind | None) -> None:
+    found = verdict(before, answered(status), order)
+    attempts = before.attempts + 1 if before else 1
+    run = before.run if before else 0
+    assert found == (Record(State.DELIVERED, attempts=attempts, status=status, changed_ms=NOW.store_ms, run=run), True, False)
 
 
-@pytest.mark.parametrize(
-    "result",
-    [answer(301), answer(400), answer(404), answer(429), answer(500), answer(599), Failed("reset", "", "", 1.0),
-     Failed("deadline", "", "", 1.0)],
-)  # fmt: skip
-def test_anything_else_is_tried_again_by_the_schedule(result: Result) -> None:
-    first = decide(result).after
-    assert (first.state, first.due_ms, first.failures, first.attempts) == (State.SCHEDULED, 1_010_000, 1, 1)
-    second = decide(result, first).after
-    assert (second.state, second.due_ms, second.failures) == (State.SCHEDULED, 1_020_000, 2)
-    third = decide(result, second).after
-    assert (third.state, third.reason, third.due_ms, third.attempts) == (State.DEAD, Reason.EXHAUSTED, 0, 3)
-
-
-@pytest.mark.parametrize("code", [error for error in AttemptError if error not in (0, AttemptError.HTTP_STATUS)])
-def test_errors_below_http_keep_their_name(code: AttemptError) -> None:
-    failed = Failed(code.name.lower(), "", "", 1.0)  # type: ignore[arg-type]  # the closed set has the same names
-    assert decide(failed).after.error is code
-    assert decide(answer(500)).after.error is AttemptError.HTTP_STATUS
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 408, 418, 429, 500, 503, 599])
+def test_everything_else_is_retried(status: int) -> None:
+    found = verdict(None, answered(status))
+    assert (found.success, found.gone) == (False, False)
+    assert found.after == Record(
+        State.SCHEDULED, attempts=1, status=status, error=AttemptError.HTTP_STATUS,
+        failures=1, due_ms=NOW.store_ms + 10_000, changed_ms=NOW.store_ms,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("result", "gone"),
-    [
-        (answer(410), True),
-        (answer(400, (b"Webhook-Delivery", b" Disable ")), True),
-        (answer(404, (b"webhook-delivery", b"disable")), True),
-        (answer(500, (b"webhook-delivery", b"disable")), False),
-        (answer(302, (b"webhook-delivery", b"disable")), False),
-        (answer(400, (b"webhook-delivery", b"enable")), False),
-    ],
+    "error",
+    ["dns", "address_blocked", "connect_refused", "connect_timeout", "reset", "tls", "deadline", "head_too_large", "protocol"],
 )
-def test_a_receiver_may_ask_to_be_disabled(result: Result, gone: bool) -> None:
-    verdict = decide(result)
-    assert verdict.gone is gone
-    assert (verdict.after.state is State.DEAD) is gone
-    assert (verdict.after.reason is Reason.GONE) is gone
+def test_a_failure_below_http_is_retried_and_named(error: str) -> None:
+    found = verdict(PENDING, Failed(error, "", "", 1.0))  # type: ignore[arg-type]  # one of the closed set
+    assert found.after.error.name.lower() == error
+    assert (found.after.state, found.after.status) == (State.SCHEDULED, 0)
+
+
+def test_the_schedule_goes_on_and_ends() -> None:
+    second = verdict(Record(State.SCHEDULED, attempts=1, failures=1), answered(500)).after
+    assert (second.failures, second.due_ms) == (2, NOW.store_ms + 60_000)
+    last = verdict(second, answered(500)).after
+    assert (last.state, last.reason, last.failures, last.due_ms) == (State.DEAD, Reason.EXHAUSTED, 3, 0)
+
+
+GONE = [answered(410), answered(404, (b"Webhook-Delivery", b" Disable ")), answered(400, (b"webhook-delivery", b"disable"))]
+NOT_GONE = [
+    answered(500, (b"webhook-delivery", b"disable")), answered(302, (b"webhook-delivery", b"disable")),
+    answered(404, (b"webhook-delivery", b"disabled")), answered(404), Failed("reset", "", "", 1.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("result", GONE)
+def test_gone_ends_the_delivery_and_asks_to_disable(result: Result) -> None:
+    found = verdict(SCHEDULED, result)
+    assert found.gone
+    assert (found.after.state, found.after.reason, found.after.due_ms) == (State.DEAD, Reason.GONE, 0)
+
+
+@pytest.mark.parametrize("result", NOT_GONE)
+def test_what_is_not_gone(result: Result) -> None:
+    assert not verdict(None, result).gone
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_a_floor(status: int) -> None:
-    assert decide(answer(status, (b"retry-after", b"60"))).after.due_ms == 1_060_000
-    assert decide(answer(status, (b"retry-after", b"1"))).after.due_ms == 1_010_000
-    assert decide(answer(status, (b"retry-after", b"999999999"))).after.due_ms == 1_000_000 + 86_400_000
-    assert decide(answer(500, (b"retry-after", b"60"))).after.due_ms == 1_010_000
+def test_retry_after_is_a_floor_of_429_and_503(status: int) -> None:
+    def wait(result: Result) -> int:
+        return verdict(None, result).after.due_ms - NOW.store_ms
+
+    assert wait(answered(status, (b"Retry-After", b"100"))) == 100_000
+    assert wait(answered(status, (b"retry-after", b"1"))) == 10_000
+    assert wait(answered(500, (b"retry-after", b"100"))) == 10_000
 
 
-@pytest.mark.parametrize("before", BEFORE.values(), ids=lambda record: record.state.name)
-def test_a_failed_manual_attempt_changes_nothing_but_the_count(before: Record) -> None:
-    after = decide(answer(500), before, Kind.MANUAL).after
-    assert (after.state, after.reason, after.due_ms, after.failures) == (
-        before.state, before.reason, before.due_ms, before.failures,
+@pytest.mark.parametrize("before", [SCHEDULED, DELIVERED, DEAD, SKIPPED])
+@pytest.mark.parametrize("result", [answered(500), answered(410), Failed("deadline", "", "", 1.0)])
+def test_a_failed_attempt_by_hand_leaves_everything_but_the_attempt(before: Record, result: Result) -> None:
+    after = verdict(before, result, Kind.MANUAL).after
+    assert (after.state, after.reason, after.failures, after.due_ms) == (
+        before.state, before.reason, before.failures, before.due_ms
     )  # fmt: skip
-    assert (after.attempts, after.status) == (before.attempts + 1, 500)
+    assert after.attempts == before.attempts + 1
 
 
-@pytest.mark.parametrize("before", BEFORE.values(), ids=lambda record: record.state.name)
-@pytest.mark.parametrize("kind", [Kind.MANUAL_RETRY, Kind.FILL, Kind.AGAIN])
-def test_a_new_schedule_begins_at_its_first_wait(before: Record, kind: Kind) -> None:
-    after = decide(answer(500), before, kind).after
-    assert (after.state, after.failures, after.due_ms) == (State.SCHEDULED, 1, 1_010_000)
-    assert after.run == (0 if kind is Kind.MANUAL_RETRY else 7)
+def test_by_hand_on_an_endpoint_that_is_off_only_what_is_open_ends() -> None:
+    off = Policy((10,), Reason.ENDPOINT_DELETED)
+    ended = verdict(SCHEDULED, answered(500), Kind.MANUAL, off).after
+    assert (ended.state, ended.reason, ended.due_ms) == (State.SKIPPED, Reason.ENDPOINT_DELETED, 0)
+    for before in (DELIVERED, DEAD, SKIPPED):
+        assert verdict(before, answered(500), Kind.MANUAL, off).after.state is before.state
 
 
-def test_the_replay_that_opened_a_delivery_is_remembered_by_later_attempts() -> None:
-    opened = decide(answer(500), None, Kind.FILL).after
-    assert decide(answer(200), opened).after.run == 7
+@pytest.mark.parametrize("order", [Kind.MANUAL_RETRY, Kind.FILL, Kind.AGAIN])
+@pytest.mark.parametrize("before", ALL)
+def test_a_new_schedule_starts_at_its_first_wait(order: Kind, before: Record | None) -> None:
+    after = verdict(before, answered(500), order, run=8).after
+    assert (after.state, after.reason, after.failures) == (State.SCHEDULED, Reason.NONE, 1)
+    assert (after.due_ms, after.run) == (NOW.store_ms + 10_000, 8)
 
 
-@pytest.mark.parametrize("off", [Reason.ENDPOINT_DISABLED, Reason.ENDPOINT_DELETED])
-def test_nothing_more_is_tried_at_an_endpoint_that_is_off(off: Reason) -> None:
-    after = decide(answer(500), SCHEDULED, None, Policy((10, 20), off)).after
-    assert (after.state, after.reason, after.due_ms) == (State.SKIPPED, off, 0)
-    assert decide(answer(200), SCHEDULED, None, Policy((10, 20), off)).after.state is State.DELIVERED
+def test_no_further_attempt_to_an_endpoint_that_is_off() -> None:
+    after = verdict(SCHEDULED, answered(500), policy=Policy((10, 60), Reason.ENDPOINT_DISABLED)).after
+    assert (after.state, after.reason, after.due_ms, after.failures) == (State.SKIPPED, Reason.ENDPOINT_DISABLED, 0, 2)
 
 
-def test_waiting_keeps_the_history() -> None:
-    waiting = outcome.waiting(SCHEDULED, 5)
-    assert (waiting.state, waiting.due_ms, waiting.attempts, waiting.failures) == (State.PENDING, 0, 1, 1)
+def test_counts_stay_within_the_record() -> None:
+    full = Record(State.SCHEDULED, attempts=0xFFFF, failures=0xFF)
+    after = verdict(full, answered(500), policy=Policy((1,) * 50)).after
+    assert (after.attempts, after.failures) == (0xFFFF, 0xFF)
+    assert len(after.packed()) == 28
 
 
-def test_what_cannot_be_attempted_ends_unless_it_has_ended() -> None:
-    new = outcome.declined(None, Reason.POISON, 5)
-    assert (new.state, new.reason, new.attempts) == (State.DEAD, Reason.POISON, 0)
-    skipped = outcome.declined(SCHEDULED, Reason.EXPIRED, 5, run=3)
-    assert (skipped.state, skipped.reason, skipped.due_ms, skipped.run) == (State.SKIPPED, Reason.EXPIRED, 0, 3)
-    delivered = BEFORE[State.DELIVERED]
-    again = outcome.declined(delivered, Reason.EXPIRED, 0)
-    assert (again.state, again.attempts, again.changed_ms) == (State.DELIVERED, 1, delivered.changed_ms + 1)
+@pytest.mark.parametrize("why", [Reason.ENDPOINT_DISABLED, Reason.EXPIRED, Reason.POISON])
+@pytest.mark.parametrize("before", ALL)
+def test_what_is_declined(before: Record | None, why: Reason) -> None:
+    after = outcome.declined(before, why, 777, run=4)
+    if before is None or before.state in OPEN_STATES:
+        expected = State.DEAD if why is Reason.POISON else State.SKIPPED
+        assert (after.state, after.reason, after.due_ms, after.run) == (expected, why, 0, 4)
+        assert after.attempts == (before.attempts if before else 0)
+    else:
+        assert (after.state, after.reason) == (before.state, before.reason)
+        assert after != before, "the store must see a change"
 
 
-def test_what_runs_at_a_hand_over_waits_for_its_end() -> None:
-    running = outcome.handed_over(None, None, 0, 5, 16_000)
-    assert (running.state, running.due_ms, running.attempts) == (State.PENDING, 16_000, 0)
-    by_hand = outcome.handed_over(BEFORE[State.DELIVERED], Kind.MANUAL, 0, 5, 16_000)
-    assert (by_hand.state, by_hand.due_ms) == (State.DELIVERED, 0)
-    assert outcome.handed_over(SCHEDULED, Kind.MANUAL, 0, 5, 1_600_000).due_ms == 1_600_000
+@pytest.mark.parametrize("before", [SCHEDULED, DELIVERED, DEAD, SKIPPED])
+def test_an_attempt_by_hand_is_handed_over_without_a_trace(before: Record) -> None:
+    after = outcome.handed_over(before, Kind.MANUAL, 0, 777, 9_999)
+    assert (after.state, after.reason, after.failures) == (before.state, before.reason, before.failures)
+    assert after.due_ms == (9_999 if before.due_ms else 0)
+    assert after != before
+    late = Record(State.SCHEDULED, due_ms=99_999)
+    assert outcome.handed_over(late, Kind.MANUAL, 0, 777, 9_999).due_ms == 99_999
+
+
+@pytest.mark.parametrize("order", [None, Kind.MANUAL_RETRY, Kind.FILL, Kind.AGAIN])
+@pytest.mark.parametrize("before", ALL)
+def test_any_other_attempt_is_handed_over_as_pending_until_it_must_have_ended(
+    before: Record | None, order: Kind | None
+) -> None:
+    after = outcome.handed_over(before, order, 6 if order else 0, 777, 9_999)
+    assert (after.state, after.reason, after.due_ms, after.changed_ms) == (State.PENDING, Reason.NONE, 9_999, 777)
+    assert after.attempts == (before.attempts if before else 0)
+    assert after.failures == (0 if order or not before else before.failures)
+    assert after.run == (6 if order else before.run if before else 0)
+
+
+@pytest.mark.parametrize("before", ALL)
+def test_what_waits_in_a_lane(before: Record | None) -> None:
+    after = outcome.waiting(before, 777)
+    assert (after.state, after.reason, after.due_ms, after.changed_ms) == (State.PENDING, Reason.NONE, 0, 777)
+    assert after.failures == (before.failures if before else 0)

@@ -1,0 +1,145 @@
+"""Who goes next: slots, waiting, turns, and that a slow endpoint takes no room from others."""
+
+import pytest
+
+from dispatcher import lanes as module
+from dispatcher.delivery import Delivery
+from dispatcher.lanes import Lanes
+from dispatcher.partition import Partition
+from gateway import ids
+from gateway.model.event import Event
+from gateway.store import keys
+from gateway.store.leases import Taken
+
+
+class HandClock:
+    """Set by hand."""
+
+    seconds = 0.0
+
+    def wall_ms(self) -> int:
+        return 0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Bench:
+    """Lanes with a limit of 2, and what they started."""
+
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.started: list[Delivery] = []
+        self.lanes = Lanes(self.clock, self.started.append, 2)
+        self.fresh = True
+        self.partition = self.own(0)
+        self._seq = 0
+
+    def own(self, number: int) -> Partition:
+        """A partition of ours."""
+        taken = Taken("token", "0-0", "0-0")
+        return Partition(keys.PartitionKeys(number, 4), taken, {}, {}, lambda: None, lambda: self.fresh)
+
+    def make(self, endpoint: int = 1, partition: Partition | None = None) -> Delivery:
+        self._seq += 1
+        owned = partition or self.partition
+        key = ids.DeliveryKey(1, self._seq, owned.number, endpoint)
+        return Delivery(key, Event(key.address, "e", "/s", "t", b""), owned)
+
+    def offer(self, *endpoints: int) -> list[Delivery]:
+        made = [self.make(endpoint) for endpoint in endpoints]
+        assert all(self.lanes.offer(delivery) for delivery in made)
+        return made
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_endpoint_has_so_many_slots_and_others_have_their_own(bench: Bench) -> None:
+    one = bench.offer(1, 1, 1)
+    (other,) = bench.offer(2)
+    assert bench.started == [*one[:2], other]
+    assert bench.lanes.waiting == 1
+    bench.lanes.finished(one[0])
+    assert bench.started[-1] is one[2]
+    assert bench.lanes.waiting == 0
+
+
+def test_the_limit_is_split_by_owned_partitions_and_is_at_least_one(bench: Bench) -> None:
+    for owned, share in ((4, 2), (2, 1), (1, 1), (0, 1)):
+        bench.lanes.set_share(owned, 4)
+        assert bench.lanes.share == share
+
+
+def test_behind_a_durable_lane_nothing_goes_inline(bench: Bench) -> None:
+    bench.partition.lane_sizes[1] = 1
+    assert not bench.lanes.offer(bench.make(1))
+    assert bench.lanes.offer(bench.make(2))
+
+
+def test_what_waits_too_long_is_taken_out_and_only_of_the_slow_endpoint(bench: Bench) -> None:
+    slow = bench.offer(1, 1, 1, 1)
+    bench.clock.seconds += module.WAIT_SECONDS + 0.01
+    fresh = bench.offer(2, 2, 2)
+    assert bench.lanes.take_slow() == slow[2:]
+    assert bench.lanes.waiting == 1
+    bench.lanes.finished(fresh[0])
+    assert bench.started[-1] is fresh[2]
+
+
+def test_nothing_begins_on_an_old_lease_and_nothing_is_forgotten(bench: Bench) -> None:
+    bench.fresh = False
+    made = bench.offer(1)
+    assert bench.started == []
+    bench.lanes.fill_all()
+    assert bench.started == []
+    bench.fresh = True
+    bench.lanes.fill_all()
+    assert bench.started == made
+
+
+def test_what_was_loaded_and_what_waits_take_turns(bench: Bench) -> None:
+    running = bench.offer(1, 1)
+    waiting = bench.offer(1, 1)
+    loaded = [bench.make(1) for _ in range(2)]
+    for delivery in loaded:
+        bench.lanes.load(delivery)
+    for delivery in (*running, *waiting):
+        bench.lanes.finished(delivery)
+    turns = bench.started[2:]
+    assert sorted(map(id, turns)) == sorted(map(id, [*waiting, *loaded]))
+    assert {id(delivery) for delivery in turns[:2]} & {id(delivery) for delivery in loaded}
+    assert {id(delivery) for delivery in turns[:2]} & {id(delivery) for delivery in waiting}
+
+
+def test_a_partition_that_is_given_up_takes_its_deliveries_along(bench: Bench) -> None:
+    other = bench.own(1)
+    running = bench.offer(1, 1)
+    bench.offer(1)
+    theirs = bench.make(1, other)
+    assert bench.lanes.offer(theirs)
+    bench.lanes.take_partition(0)
+    assert bench.lanes.waiting == 1
+    bench.lanes.finished(running[0])
+    assert bench.started == [*running, theirs]
+
+
+def test_it_says_when_little_is_left_waiting(bench: Bench) -> None:
+    calls: list[int] = []
+    bench.lanes.on_few = lambda: calls.append(bench.lanes.waiting)
+    made = bench.offer(*[1] * (module.FEW_WAITING + 4))
+    for delivery in made[:4]:
+        bench.lanes.finished(delivery)
+    assert calls == [module.FEW_WAITING]
+
+
+def test_a_freed_slot_is_told(bench: Bench) -> None:
+    (delivery,) = bench.offer(1)
+    bench.lanes.freed.clear()
+    bench.lanes.finished(delivery)
+    assert bench.lanes.freed.is_set()
