@@ -9,7 +9,8 @@ from gateway.clock import Random
 
 JITTER = 0.2
 MAX_RETRY_AFTER_SECONDS = 86_400
-_SECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]+")
+_SECONDS_DIGITS = 15
 
 
 def delay_ms(schedule: Sequence[int], failures: int, random: Random) -> int | None:
@@ -30,7 +31,9 @@ def retry_after_ms(values: Sequence[bytes], wall_ms: int) -> int:
 def _one(raw: bytes, wall_ms: int) -> int:
     text = raw.decode("latin-1").strip(" \t")
     if _SECONDS.fullmatch(text):
-        return min(int(text), MAX_RETRY_AFTER_SECONDS) * 1_000
+        # a number too long to be read is a long time, too
+        seconds = int(text) if len(text) <= _SECONDS_DIGITS else MAX_RETRY_AFTER_SECONDS
+        return min(seconds, MAX_RETRY_AFTER_SECONDS) * 1_000
     try:
         when = parsedate_to_datetime(text)
         wait = when.replace(tzinfo=when.tzinfo or UTC).timestamp() * 1_000 - wall_ms

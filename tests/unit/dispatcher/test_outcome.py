@@ -26,7 +26,8 @@ DELIVERED = Record(State.DELIVERED, attempts=2, status=200)
 DEAD = Record(State.DEAD, Reason.EXHAUSTED, 3, 500, AttemptError.HTTP_STATUS, 3)
 SKIPPED = Record(State.SKIPPED, Reason.ENDPOINT_DISABLED, 1)
 PENDING = Record(State.PENDING)
-ALL = (None, PENDING, SCHEDULED, DELIVERED, DEAD, SKIPPED)
+HELD = Record(State.HELD, Reason.PAUSED, attempts=1)
+ALL = (None, PENDING, SCHEDULED, HELD, DELIVERED, DEAD, SKIPPED)
 
 
 def answered(status: int, *headers: tuple[bytes, bytes]) -> Answered:
@@ -40,12 +41,16 @@ def verdict(
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-@pytest.mark.parametrize(("before", "order"), itertools.product(ALL, (None, *Kind)))
+@pytest.mark.parametrize(("before", "order"), list(itertools.product(ALL, (None, *Kind))))
 def test_2xx_is_success_whoever_asked(status: int, before: Record | None, order: Kind | None) -> None:
     found = verdict(before, answered(status), order)
     attempts = before.attempts + 1 if before else 1
     run = before.run if before else 0
-    assert found == (Record(State.DELIVERED, attempts=attempts, status=status, changed_ms=NOW.store_ms, run=run), True, False)
+    assert found == (
+        Record(State.DELIVERED, attempts=attempts, status=status, changed_ms=NOW.store_ms, run=run),
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 408, 418, 429, 500, 503, 599])
@@ -60,7 +65,17 @@ def test_everything_else_is_retried(status: int) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    ["dns", "address_blocked", "connect_refused", "connect_timeout", "reset", "tls", "deadline", "head_too_large", "protocol"],
+    [
+        "dns",
+        "address_blocked",
+        "connect_refused",
+        "connect_timeout",
+        "reset",
+        "tls",
+        "deadline",
+        "head_too_large",
+        "protocol",
+    ],
 )
 def test_a_failure_below_http_is_retried_and_named(error: str) -> None:
     found = verdict(PENDING, Failed(error, "", "", 1.0))  # type: ignore[arg-type]  # one of the closed set
@@ -75,7 +90,11 @@ def test_the_schedule_goes_on_and_ends() -> None:
     assert (last.state, last.reason, last.failures, last.due_ms) == (State.DEAD, Reason.EXHAUSTED, 3, 0)
 
 
-GONE = [answered(410), answered(404, (b"Webhook-Delivery", b" Disable ")), answered(400, (b"webhook-delivery", b"disable"))]
+GONE = [
+    answered(410),
+    answered(404, (b"Webhook-Delivery", b" Disable ")),
+    answered(400, (b"webhook-delivery", b"disable")),
+]
 NOT_GONE = [
     answered(500, (b"webhook-delivery", b"disable")), answered(302, (b"webhook-delivery", b"disable")),
     answered(404, (b"webhook-delivery", b"disabled")), answered(404), Failed("reset", "", "", 1.0),
@@ -104,7 +123,7 @@ def test_retry_after_is_a_floor_of_429_and_503(status: int) -> None:
     assert wait(answered(500, (b"retry-after", b"100"))) == 10_000
 
 
-@pytest.mark.parametrize("before", [SCHEDULED, DELIVERED, DEAD, SKIPPED])
+@pytest.mark.parametrize("before", [SCHEDULED, HELD, DELIVERED, DEAD, SKIPPED])
 @pytest.mark.parametrize("result", [answered(500), answered(410), Failed("deadline", "", "", 1.0)])
 def test_a_failed_attempt_by_hand_leaves_everything_but_the_attempt(before: Record, result: Result) -> None:
     after = verdict(before, result, Kind.MANUAL).after
