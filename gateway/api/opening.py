@@ -33,8 +33,8 @@ from gateway.store.registry import Registry
 from gateway.store.replays import Replays
 from gateway.store.vault import Vault
 
-FLUSH_SECONDS = 2.0
-"""How long a publisher waits for a store that hangs, once and once again, before the answer is 503."""
+FLUSH_SECONDS = 4.5
+"""How long a publisher waits for a store that hangs before the answer is 503; longer than two syncs of a slow disk."""
 
 
 @contextlib.asynccontextmanager
@@ -56,7 +56,7 @@ async def open_gateway(
         registry = Registry(redis, clock)
         meta = await registry.bootstrap(settings.partition_count)
         partitions = tuple(PartitionKeys(number, meta.partitions) for number in range(meta.partitions))
-        commit = GroupCommit(await _connected(stack, redis_url, FLUSH_SECONDS, retries=1), partitions)
+        commit = GroupCommit(await _connected(stack, redis_url, FLUSH_SECONDS, patient=False), partitions)
         fullness = Fullness(redis, clock)
         await fullness.run_once()
         services = Services(
@@ -83,9 +83,10 @@ async def _connected(
     stack: contextlib.AsyncExitStack,
     redis_url: str,
     reply_seconds: float = connection.REPLY_SECONDS,
-    retries: int = connection.RETRIES,
+    *,
+    patient: bool = True,
 ) -> Redis:
-    redis = connection.connect(redis_url, reply_seconds, retries)
+    redis = connection.connect(redis_url, reply_seconds, patient=patient)
     stack.push_async_callback(redis.aclose)
     return redis
 

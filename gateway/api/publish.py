@@ -3,6 +3,7 @@
 key -> scope -> media type -> body within its limit -> envelope -> room in the store -> group commit -> 202 after fsync.
 """
 
+import asyncio
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from redis.asyncio import Redis
 from gateway import rfc3339
 from gateway.api import auth
 from gateway.api.body import WHOLE, Receive, read_body
-from gateway.api.call import require_media_type
+from gateway.api.call import STORE_SECONDS, require_media_type
 from gateway.api.openapi import Operation, Parameter
 from gateway.ingest import envelope
 from gateway.ingest.fullness import Fullness
@@ -120,11 +121,19 @@ async def identify(authenticator: auth.Authenticator, scope: MutableMapping[str,
     authorization = scope["head"].headers.get(b"authorization")
     key = authenticator.authenticate(authorization) if authorization else None
     if key is None:
-        key = await authenticator.identify(authorization)
+        key = await _look_up(authenticator, authorization)
     auth.require_scope(key, "publish")
     if scope["query_string"]:
         raise Problem("invalid_parameter", "this route takes no query parameters")
     return key
+
+
+async def _look_up(authenticator: auth.Authenticator, authorization: bytes | None) -> ApiKey:
+    try:
+        async with asyncio.timeout(STORE_SECONDS):
+            return await authenticator.identify(authorization)
+    except TimeoutError:
+        raise Problem("store_unavailable", f"the store has not answered within {STORE_SECONDS:g} s") from None
 
 
 _encode = msgspec.json.Encoder().encode

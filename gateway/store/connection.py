@@ -64,13 +64,18 @@ _CONNECTIONS: dict[str, type[Connection | SSLConnection | UnixDomainSocketConnec
 }
 
 
-def connect(url: str, reply_seconds: float = REPLY_SECONDS, retries: int = RETRIES) -> Redis:
-    """A client with its own pool; nothing is sent yet. `reply_seconds` must exceed any blocking read."""
+def connect(url: str, reply_seconds: float = REPLY_SECONDS, *, patient: bool = True) -> Redis:
+    """A client with its own pool; nothing is sent yet. `reply_seconds` must exceed any blocking read.
+
+    A command whose connection breaks is repeated; one that only gets no reply in time is too, if `patient`.
+    """
+    broken: tuple[type[exceptions.RedisError], ...] = (exceptions.ConnectionError,)
+    repeated = (*broken, exceptions.TimeoutError) if patient else broken
     pool = ConnectionPool.from_url(
         url,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=reply_seconds,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries),
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES, repeated),
         max_connections=CONNECTIONS,
         protocol=3,
     )
