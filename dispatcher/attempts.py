@@ -48,6 +48,8 @@ class Attempts:
         self._view, self._sender, self._notes, self._disable = view, sender, notes, disable
         self.lanes = Lanes(clock, self.start, settings.max_in_flight)
         self.running = 0
+        self.frugal = False
+        """Keep no head and body of responses: the store has no memory for what is not promised."""
         self.idle = asyncio.Event()
         self.idle.set()
         self._body: tuple[Event, bytes] | None = None
@@ -163,10 +165,13 @@ class Attempts:
                 Attempt(trigger, delivery.started_ms, duration, error, result.remote_address, url, signature, shown,
                         0, b"", b"", body_truncated=False, detail=detail)
             )  # fmt: skip
-        head = b"\r\n".join(b"%b: %b" % pair for pair in result.headers)[:HEAD_KEPT]
+        head, body, truncated = b"", b"", bool(result.body) or result.body_truncated
+        if not self.frugal:
+            head = b"\r\n".join(b"%b: %b" % pair for pair in result.headers)[:HEAD_KEPT]
+            body, truncated = result.body, result.body_truncated
         return pack_attempt(
             Attempt(trigger, delivery.started_ms, duration, error, result.remote_address, url, signature, shown,
-                    result.status, head, result.body, result.body_truncated)
+                    result.status, head, body, truncated)
         )  # fmt: skip
 
     def decline_waiting(self, number: int, why: Reason) -> None:

@@ -143,6 +143,7 @@ class Dispatcher:
 
     async def _keep_once(self) -> None:
         await self.keeper.run_once()
+        self.attempts.frugal = self.keeper.is_full
         await self._clock.sleep(self.keeper.pause_seconds)
 
     async def _retry_once(self) -> None:

@@ -1,5 +1,6 @@
 """Runs retention for the owned partitions: by age, and early when memory runs short."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from gateway.store import durability, keys, retention
 
 TURN_SECONDS = 1.0
 SHORT_TURN_SECONDS = 0.05
-EARLY_SHARE = 0.80
 WATCHED_SHARE = 0.70
+EARLY_SHARE = 0.80
+FULL_SHARE = 0.90
 PAGES_PER_TURN = 16
 EARLY_ROUNDS = 16
 logger = logging.getLogger("dispatcher.retention")
@@ -43,28 +45,37 @@ class Retention:
         self._cursors: dict[int, int] = {}
         self._share = 0.0
 
-    async def run_once(self) -> Report:
-        """Trim what is due. Raises redis errors; what was not trimmed is trimmed later."""
-        now_ms = self._time.now_ms()
-        before_ms = now_ms - self._age_ms
-        self._share = (await durability.memory(self._redis)).share
-        short = self._share >= EARLY_SHARE
-        aged = early = kept = 0
-        for partition in [p for p in self._owned.values() if not (p.lost or p.released)]:
-            aged += await self._trim(partition, retention.Cut(before_ms, early=False))
-            if short:
-                early += await self._trim_early(partition, now_ms)
-            kept += await self._trim_kept(partition, now_ms if short else before_ms)
-            await retention.release_claims(self._redis, self._all, partition.number)
-            await retention.fold(self._redis, partition.keys, partition.token, before_ms)
-        if early:
-            logger.warning("events.trimmed_early", extra={"events": early, "why": "memory above 80 percent"})
-        return Report(aged, early, kept)
-
     @property
     def pause_seconds(self) -> float:
         """How long until the next turn: a burst can fill the last tenth of a small store within a second."""
         return SHORT_TURN_SECONDS if self._share >= WATCHED_SHARE else TURN_SECONDS
+
+    @property
+    def is_full(self) -> bool:
+        """Whether memory is so short that nothing may grow that does not have to."""
+        return self._share >= FULL_SHARE
+
+    async def run_once(self) -> Report:
+        """Trim what is due, all partitions at once. Raises redis errors; what was not trimmed is trimmed later."""
+        self._share = (await durability.memory(self._redis)).share
+        owned = [p for p in self._owned.values() if not (p.lost or p.released)]
+        turns = await asyncio.gather(*(self._turn(partition) for partition in owned))
+        report = Report(*(sum(turn[at] for turn in turns) for at in range(3)))
+        if report.early:
+            logger.warning("events.trimmed_early", extra={"events": report.early, "why": "memory above 80 percent"})
+        return report
+
+    async def _turn(self, partition: Partition) -> Report:
+        now_ms = self._time.now_ms()
+        before_ms = now_ms - self._age_ms
+        if self._share >= EARLY_SHARE:
+            early = await self._trim_early(partition, now_ms)
+            return Report(0, early, await self._trim_kept(partition, now_ms))
+        aged = await self._trim(partition, retention.Cut(before_ms, early=False))
+        kept = await self._trim_kept(partition, before_ms)
+        await retention.release_claims(self._redis, self._all, partition.number)
+        await retention.fold(self._redis, partition.keys, partition.token, before_ms)
+        return Report(aged, 0, kept)
 
     async def _trim(self, partition: Partition, cut: retention.Cut) -> int:
         total = 0

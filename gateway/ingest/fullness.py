@@ -8,7 +8,7 @@ from gateway.store import connection, durability
 
 FULL_SHARE = 0.90
 ROOM_SHARE = 0.88
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 0.1
 
 
 class Fullness:
