@@ -22,7 +22,6 @@ from gateway.store import keys, log, scripts
 QUEUE_EVENTS = 8_192
 QUEUE_BYTES = 64 * 1_048_576
 FLUSH_EVENTS = 1_024
-FLUSHES = 2
 FLUSH_BYTES = 4 * 1_048_576
 
 
@@ -55,10 +54,7 @@ class GroupCommit:
         return done
 
     async def run(self) -> None:
-        """Flush for ever; while the store works on one flush, the next is made and sent."""
-        await asyncio.gather(*(self._run() for _ in range(FLUSHES)))
-
-    async def _run(self) -> None:
+        """Flush for ever, one flush at a time: few large ones cost less than many that overlap."""
         while True:
             await self._wake.wait()
             self._wake.clear()
