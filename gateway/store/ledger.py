@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from gateway import ids
 from gateway.model import delivery as model
-from gateway.store import keys, scripts, walk
+from gateway.store import deliveries, keys, scripts, walk
 
 TRIES = 5
 EVENTS = ("unread", "unmatched", "fanned")
@@ -200,16 +200,7 @@ async def _minutes(redis: Redis, partition: keys.PartitionKeys) -> list[int]:
             names = [stream, stream] if stream == partition.log else [stream]
             answer = await scripts.load("scan" if stream == partition.log else "scan_stream")(redis, names, args)
             times += [ids.parse_stream_id(stream_id)[0] for stream_id in answer[1::3]]
-    return await _existing(redis, partition, times) if times else []
-
-
-async def _existing(redis: Redis, partition: keys.PartitionKeys, times: Sequence[int]) -> list[int]:
+    if not times:
+        return []
     first, last = min(times) // ids.MINUTE_MS, max(times) // ids.MINUTE_MS
-    minutes: list[int] = []
-    for start in range(first, last + 1, _AT_ONCE):
-        some = range(start, min(start + _AT_ONCE, last + 1))
-        pipeline = redis.pipeline(transaction=False)
-        for minute in some:
-            pipeline.exists(partition.records(minute))
-        minutes += [minute for minute, there in zip(some, await pipeline.execute(), strict=True) if there]
-    return minutes
+    return await deliveries.existing_minutes(redis, partition, first, last)

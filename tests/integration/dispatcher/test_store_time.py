@@ -2,21 +2,7 @@
 
 from dispatcher.store_time import StoreTime
 from gateway.store import connection
-
-
-class HandClock:
-    """A monotonic clock that is set by hand."""
-
-    seconds = 100.0
-
-    def wall_ms(self) -> int:
-        raise AssertionError("the wall clock decides nothing")
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+from tests.support.clock import HandClock
 
 
 async def test_it_goes_on_from_the_sample(valkey_url: str) -> None:
@@ -27,6 +13,6 @@ async def test_it_goes_on_from_the_sample(valkey_url: str) -> None:
     await time.sample(redis)
     sampled = time.now_ms()
     assert before <= sampled <= await connection.store_ms(redis)
-    clock.seconds += 2.25
+    clock.now += 2.25
     assert time.now_ms() == sampled + 2_250
     await redis.aclose()

@@ -8,25 +8,11 @@ from dispatcher.partition import Partition
 from dispatcher.sender import Answered, Failed
 from gateway import ids
 from gateway.model.event import Event
+from tests.support.clock import HandClock
 
 NAMES = {7: "e7", 8: "e8"}
 GOOD = Answered(200, [], b"", False, "203.0.113.1", 1.0)
 BAD = Answered(500, [], b"", False, "203.0.113.1", 1.0)
-
-
-class HandClock:
-    """Set by hand."""
-
-    seconds = 0.0
-
-    def wall_ms(self) -> int:
-        return 0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 def delivery(endpoint: int = 7) -> Delivery:
@@ -58,7 +44,7 @@ def test_success_after_success_is_told_only_now_and_then() -> None:
     assert len(notes.take(NAMES)) == 1
     notes.note(delivery(), GOOD, True, 2)
     assert notes.take(NAMES) == []
-    clock.seconds += QUIET_SECONDS + 1
+    clock.now += QUIET_SECONDS + 1
     (report,) = notes.take(NAMES)
     assert report.last_success_ms == 2
 

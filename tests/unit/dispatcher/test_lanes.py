@@ -10,21 +10,7 @@ from gateway import ids
 from gateway.model.event import Event
 from gateway.store import keys
 from gateway.store.leases import Taken
-
-
-class HandClock:
-    """Set by hand."""
-
-    seconds = 0.0
-
-    def wall_ms(self) -> int:
-        return 0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+from tests.support.clock import HandClock
 
 
 class Bench:
@@ -84,7 +70,7 @@ def test_behind_a_durable_lane_nothing_goes_inline(bench: Bench) -> None:
 
 def test_what_waits_too_long_is_taken_out_and_only_of_the_slow_endpoint(bench: Bench) -> None:
     slow = bench.offer(1, 1, 1, 1)
-    bench.clock.seconds += module.WAIT_SECONDS + 0.01
+    bench.clock.now += module.WAIT_SECONDS + 0.01
     fresh = bench.offer(2, 2, 2)
     assert bench.lanes.take_slow() == slow[2:]
     assert bench.lanes.waiting == 1

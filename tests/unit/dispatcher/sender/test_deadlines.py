@@ -7,7 +7,7 @@ from hypothesis import given, strategies
 
 from dispatcher.sender.deadlines import Deadlines
 from gateway.clock import SystemClock
-from tests.unit.gateway.egress.clock import HandClock
+from tests.support.clock import HandClock
 
 
 class Thing:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.egress import AddressBlocked, AllowEntryInvalid, Egress, EgressError, NameNotResolved
-from tests.unit.gateway.egress.clock import HandClock
+from tests.support.clock import HandClock
 
 CASES = json.loads((Path(__file__).parents[3] / "contract" / "data" / "ssrf_cases.json").read_text("utf-8"))
 RESOLUTIONS = CASES["refuse_resolution"] | CASES["accept_resolution"]

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.egress.errors import NameNotResolved
 from gateway.egress.resolver import Resolver, ResolverLimits, system_lookup
-from tests.unit.gateway.egress.clock import HandClock
+from tests.support.clock import HandClock
 
 
 class Names:
