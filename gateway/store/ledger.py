@@ -203,4 +203,4 @@ async def _minutes(redis: Redis, partition: keys.PartitionKeys) -> list[int]:
     if not times:
         return []
     first, last = min(times) // ids.MINUTE_MS, max(times) // ids.MINUTE_MS
-    return await deliveries.existing_minutes(redis, partition, first, last)
+    return await deliveries.with_records(redis, partition, range(first, last + 1))
