@@ -98,6 +98,7 @@ async def test_an_older_value_is_never_put_over_a_newer_one(
     assert stored is not None
     await rig.registry.update_endpoint(rig.at(stored, rig.receiver.url("new")), stored.revision)
     second = asyncio.create_task(watched.view.refresh())
+    await asyncio.wait({second}, timeout=0.2)
     go_on.set()
     await asyncio.gather(first, second)
     known = watched.view.endpoint(one.number)

@@ -44,6 +44,18 @@ async def test_the_end_of_the_schedule_is_a_dead_letter(rig: Rig) -> None:
     assert await rig.balanced()
 
 
+async def test_the_record_and_not_the_queue_says_when(rig: Rig) -> None:
+    shop = await rig.endpoint("shop")
+    hand = await rig.hand()
+    rig.receiver.answer("shop", 500)
+    (address,) = await rig.publish()
+    await hand.work()
+    await rig.redis.zadd(rig.partitions[0].due, {rig.key(address, shop).packed(): 1})
+    await hand.work()
+    assert len(rig.receiver.requests) == 1
+    assert await rig.states([address], shop) == ["scheduled"]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_is_a_floor(rig: Rig, status: int) -> None:
     shop = await rig.endpoint("shop")

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from gateway import ids
 from gateway.model.delivery import Reason, Record, State
 from gateway.model.event import NewEvent
-from gateway.store import deliveries, ledger, log, retention, work
+from gateway.store import deliveries, ledger, log, retention, scripts, work
 from tests.support.filled_store import FilledStore
 
 DELIVERED = Record(State.DELIVERED, attempts=1, status=200)
@@ -247,7 +247,6 @@ async def test_an_unreadable_event_leaves_too(filled: FilledStore) -> None:
 async def test_a_claim_is_released_once_and_not_if_its_id_is_used_again(filled: FilledStore) -> None:
     home = filled.partitions[ids.partition_of("given", 4)]
     number = (home.number + 1) % 4
-    new = NewEvent("/keys/shop", "order.placed", b'{"n":1}', id="given", subject="s")
     for again in (True, False):
         address = await filled.publish(number, id="given", subject="s")
         await filled.settle(address, {})
@@ -261,7 +260,15 @@ async def test_a_claim_is_released_once_and_not_if_its_id_is_used_again(filled: 
             assert await trim(filled, number=number) == 1
             await retention.release_claims(filled.redis, filled.partitions, number)
     assert await retention.release_claims(filled.redis, filled.partitions, number) == 0
-    assert new.id == "given"
+
+
+async def test_a_repetition_takes_no_later_id_off_the_list(filled: FilledStore) -> None:
+    name, script = filled.partitions[0].unclaim, scripts.load("unclaim_done")
+    await filled.redis.rpush(name, "a")
+    assert await script(filled.redis, [name], ["a"]) in {0, 1}
+    await filled.redis.rpush(name, "b")
+    assert await script(filled.redis, [name], ["a"]) == 0
+    assert await filled.redis.lrange(name, 0, -1) == [b"b"]
 
 
 async def test_old_counters_are_folded_once_nothing_is_left_of_their_hour(filled: FilledStore) -> None:
