@@ -8,6 +8,7 @@ import msgspec
 
 from dispatcher.jobs.slices import Signals, Slice, new_token
 from dispatcher.jobs.timing import NORMAL
+from gateway import tasks
 from gateway.model.endpoint import Endpoint
 from gateway.model.replay import Replay
 from gateway.store import work
@@ -103,8 +104,7 @@ async def test_a_crash_between_an_order_and_its_cursor_repeats_nothing(station: 
         station.sink.hold = True
         crashed = asyncio.create_task(station.slice(replay.id, "", NORMAL._replace(beat=600.0)))
         await station.sink.wait("shop", len(expected) - 30)
-        crashed.cancel()
-        await asyncio.gather(crashed, return_exceptions=True)
+        await tasks.end(crashed)
         stored = await station.get(replay.id)
         assert (stored.status, stored.queued) == ("running", 0)
         await put_token(station, replay, "next")
