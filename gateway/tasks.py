@@ -1,11 +1,12 @@
 """Ending background tasks for certain, and waiting for an event for a while."""
 
 import asyncio
+from typing import Any
 
 PATIENCE_SECONDS = 0.5
 
 
-async def end(*tasks: "asyncio.Task[None]") -> None:
+async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks until they have ended; their errors are theirs.
 
     Once is not enough: a library that waits with a timeout of its own can take a cancellation for its timeout, and
