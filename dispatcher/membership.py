@@ -11,6 +11,7 @@ release; the old owner may then still settle exactly those attempts. A hand-over
 up as lost: nothing may stay that is neither read nor released.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from gateway.store import deliveries, keys, leases, rebuild, schedule
 from gateway.store.members import Members
 
 GRACE_SECONDS = 2.0
+FLUSH_SECONDS = 3.0
 TURN_SECONDS = 0.25
 logger = logging.getLogger("dispatcher.membership")
 
@@ -138,7 +140,7 @@ class Membership:
             self._record_rest(partition)
         failures: list[RedisError] = []
         for partition in handed:
-            await self._settler.flush(partition)
+            await self._flush(partition)
             try:
                 await self._release(partition)
             except RedisError as error:
@@ -146,6 +148,15 @@ class Membership:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    async def _flush(self, partition: Partition) -> None:
+        """Settle what waits; a partition that cannot be settled must not keep the others from their beats."""
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._settler.flush(partition)
+        except TimeoutError:
+            logger.error("partition.not_settled", extra={"partition": partition.number})  # noqa: TRY400 - no trace needed
+            partition.lost = True
 
     async def _release(self, partition: Partition) -> None:
         if partition.lost:

@@ -84,7 +84,8 @@ class Retention:
                 self._redis, partition.keys, len(self._all), partition.token, cut, partition.in_hand
             )
             total += left
-            if left < retention.PAGE:
+            # not only a page that is short for want of events: one of large events is short, too
+            if left == 0:
                 break
         return total
 

@@ -1,6 +1,7 @@
 """What becomes due: scheduled retries, orders, deliveries that waited too long in memory, durable lanes.
 
-Due times are store time; late is allowed, early never. Each turn takes a bounded page of everything.
+Due times are store time; late is allowed, early never. Each turn takes a bounded page of everything, and begins with
+another partition, since the first one finds the most free slots.
 """
 
 from collections import Counter
@@ -35,6 +36,14 @@ class Report(NamedTuple):
     loaded: int
 
 
+class _Lane(NamedTuple):
+    """The lane of an endpoint in one partition, and how many of it are in hand."""
+
+    partition: Partition
+    number: int
+    held: int
+
+
 class Retries:
     """Moves waiting work on, for all owned partitions."""
 
@@ -51,19 +60,24 @@ class Retries:
         self._attempts, self._partitions = attempts, partitions
         self._loader = Loader(redis, view)
         self._orders = Orders(redis, time, self._loader, attempts)
+        self._turn = 0
 
     def _owned(self) -> list[Partition]:
-        return [p for p in self._partitions.values() if not (p.lost or p.released or p.reading_stopped)]
+        owned = [p for p in self._partitions.values() if not (p.lost or p.released or p.reading_stopped)]
+        first = self._turn % len(owned) if owned else 0
+        return owned[first:] + owned[:first]
 
     async def run_once(self) -> Report:
         """One turn over all owned partitions. Raises redis errors; nothing is lost then."""
+        self._turn += 1
         self._attempts.lanes.fill_all()
         deferred = self.defer_slow()
         due = ordered = loaded = 0
         for partition in self._owned():
             due += await self._take_due(partition)
             ordered += await self._orders.take(partition)
-            loaded += await self._load_lanes(partition)
+        for number, waiting in self._lanes_to_load().items():
+            loaded += await self._load_lanes(number, waiting)
         return Report(due, ordered, deferred, loaded)
 
     async def pause(self, report: Report) -> None:
@@ -137,22 +151,34 @@ class Retries:
         else:
             partition.decline(delivery, why_not, self._time.now_ms())
 
-    async def _load_lanes(self, partition: Partition) -> int:
-        held = Counter(d.endpoint for d in partition.in_hand.values() if in_lane(d.record))
+    def _lanes_to_load(self) -> dict[int, list[_Lane]]:
+        """By endpoint the lanes that have more than is in hand."""
+        found: dict[int, list[_Lane]] = {}
+        for partition in self._owned():
+            held = Counter(d.endpoint for d in partition.in_hand.values() if in_lane(d.record))
+            for number in list(partition.lane_sizes):
+                size = partition.lane_sizes[number]
+                if size <= 0:
+                    del partition.lane_sizes[number]
+                elif size > held[number]:
+                    found.setdefault(number, []).append(_Lane(partition, number, held[number]))
+        return found
+
+    async def _load_lanes(self, number: int, waiting: list[_Lane]) -> int:
+        """Share the free slots of an endpoint; a lane that is alone has some more ready for the next ones."""
         loaded = 0
-        for number in list(partition.lane_sizes):
-            size = partition.lane_sizes[number]
-            if size <= 0:
-                del partition.lane_sizes[number]
-            elif size > held[number]:
-                free = self._attempts.lanes.free(number)
-                if free > 0 or not self._view.is_on(number):
-                    loaded += await self._load_lane(partition, number, held[number], max(free, 1))
+        ahead = 2 if len(waiting) == 1 else 1
+        for left, lane in zip(range(len(waiting), 0, -1), waiting, strict=True):
+            free = self._attempts.lanes.free(number)
+            if free > 0 or not self._view.is_on(number):
+                share = max(-(-free // left), 1) * ahead
+                loaded += await self._load_lane(lane, min(share, PAGE))
         return loaded
 
-    async def _load_lane(self, partition: Partition, number: int, held: int, free: int) -> int:
-        found = await schedule.lane(self._redis, partition.keys, number, held + min(free * 2, PAGE))
-        wanted = [key for key in found if key not in partition.in_hand]
+    async def _load_lane(self, lane: _Lane, count: int) -> int:
+        partition = lane.partition
+        found = await schedule.lane(self._redis, partition.keys, lane.number, lane.held + count)
+        wanted = [key for key in found if key not in partition.in_hand][:count]
         taken = 0
         for loaded in await self._loader.load(partition, wanted):
             record = loaded.record

@@ -209,7 +209,7 @@ if owner then
       at = at + 2
     end
     for _ = 1, applied and timings or 0 do
-      redis.call('HINCRBY', KEYS[14], ARGV[at], ARGV[at + 1])
+      redis.pcall('HINCRBY', KEYS[14], ARGV[at], ARGV[at + 1])
       at = at + 2
     end
     if ARGV[3] ~= there then

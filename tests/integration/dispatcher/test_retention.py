@@ -47,6 +47,14 @@ async def test_a_turn_is_bounded(rig: Rig) -> None:
     assert await rig.redis.xlen(rig.partitions[0].log) == 0
 
 
+async def test_large_events_leave_as_fast_as_small_ones(rig: Rig) -> None:
+    """A page of them is short: it is bounded in bytes, too."""
+    hand = await rig.hand()
+    await settled(rig, hand, 12, b'"%b"' % (b"x" * 200_000))
+    await hand.pass_time(rig.settings.retention + 1)
+    assert (await hand.turn("retention"))[0].aged == 12
+
+
 async def test_the_oldest_leave_early_while_memory_is_short(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.endpoint("shop")
     hand = await rig.hand()

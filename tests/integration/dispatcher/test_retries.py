@@ -130,6 +130,28 @@ async def test_a_lane_keeps_the_order_and_new_events_join_its_end(rig: Rig) -> N
     assert drained[-10:] == [address.event_id for address in later]
 
 
+async def test_the_lanes_of_all_partitions_go_on(four: Rig) -> None:
+    """The first partition does not take every slot that comes free."""
+    slow = await four.endpoint("slow")
+    hand = await four.hand()
+    four.receiver.hold("slow")
+    addresses = [address for number in range(4) for address in await four.publish(400, number)]
+    await hand.work()
+    hand.clock.jump(lanes.WAIT_SECONDS * 2)
+    await hand.work()
+    for _ in range(10):
+        four.receiver.release("slow")
+        four.receiver.hold("slow")
+        await hand.settle()
+        await hand.turn("retries")
+    delivered = [
+        a.partition
+        for a, state in zip(addresses, await four.states(addresses, slow), strict=True)
+        if state == "delivered"
+    ]
+    assert min(delivered.count(number) for number in range(4)) > 0, delivered
+
+
 async def test_the_mark_moves_although_one_attempt_hangs(rig: Rig) -> None:
     slow = await rig.endpoint("slow", event_types=("slow.*",))
     hand = await rig.hand()

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from redis.exceptions import ConnectionError as Disconnected
 
-from dispatcher import lanes
+from dispatcher import lanes, membership
 from dispatcher.partition import BATCH_ITEMS
 from gateway.model.delivery import Record, State
 from gateway.store import deliveries, leases, scripts
@@ -149,3 +149,17 @@ async def test_the_loop_outlives_the_store(rig: Rig, monkeypatch: pytest.MonkeyP
     await hand.work()
     assert failures >= 4
     assert await rig.states(addresses, shop) == ["delivered"] * 5
+
+
+async def test_a_partition_that_cannot_be_settled_does_not_keep_the_hand_over_for_ever(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "FLUSH_SECONDS", 0.2)
+    await rig.endpoint("shop")
+    hand = await rig.hand()
+    (address, *_) = await rig.publish(3)
+    await rig.redis.set(rig.partitions[0].records(address.ms // 60_000), "no hash")
+    await hand.turn("reader")
+    await until(lambda: hand.attempts.running == 0, 5)
+    await hand.membership.hand_over([0])
+    assert hand.partitions[0].lost
