@@ -62,7 +62,10 @@ async def _work(system: System, environ: Mapping[str, str], console: Console, cl
             return _say_failed(console, str(failed), system, failed.log)
         except (ApiFailed, TimeoutError) as error:
             return _say_failed(
-                console, f"before act 1: {error or 'a service or the dispatcher did not start'}", system, "gateway"
+                console,
+                f"before act 1: {str(error or '') or 'a service or the dispatcher did not start'}",
+                system,
+                "gateway",
             )
     return 0
 
