@@ -30,6 +30,8 @@ BODIES: dict[str, object] = {
     "create_replay": {"endpoint": "e", "since": "2026-01-01T00:00:00Z"},
     "redeliver_event": {"endpoint": "e"},
 }
+IDS = {"subscribers": "shop", "endpoints": "e", "deliveries": "dlv_" + "0" * 31 + "1"}
+"""Ids that only the store can say to be unknown: a malformed one is 404 without asking it."""
 WITH_KEY = [operation for operation in OPERATIONS if operation.scope is not None]
 WRITES = [
     operation
@@ -49,7 +51,7 @@ async def rig(valkey_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[Rig]
 async def ask(rig: Rig, operation: Operation) -> tuple[httpx.Response, float]:
     """The answer of an operation, and the seconds that it took."""
     kind = operation.path.split("/")[2]
-    path = operation.path.replace("{id}", {"subscribers": "shop", "endpoints": "e"}.get(kind, "some-id"))
+    path = operation.path.replace("{id}", IDS.get(kind, "some-id"))
     begun = time.monotonic()
     answer = await rig.call(operation.method, path, json=BODIES.get(operation.name))
     return answer, time.monotonic() - begun
