@@ -66,6 +66,6 @@ def _judge(address: ids.Address, found: Event | EventUnreadable | None) -> tuple
         return unread(address), Reason.EXPIRED
     if isinstance(found, EventUnreadable) or not found.is_intact():
         why = str(found) if isinstance(found, EventUnreadable) else "the bytes are not those that were accepted"
-        logger.error("event.poison", extra={"event": address.event_id, "why": why})
+        logger.error("event.poison", extra={"id": address.event_id, "why": why})
         return (unread(address) if isinstance(found, EventUnreadable) else found), Reason.POISON
     return found, None

@@ -44,7 +44,7 @@ class PartitionKeys:
     claims = _Named()
     """hash given id -> partition, digest, time, for ids whose event is elsewhere; writer claim.lua, unclaim.lua"""
     unclaim = _Named()
-    """list of given ids whose claim in another slot can go; writer trim.lua; reader retention"""
+    """list of given ids whose claim in another slot can go; writers trim.lua, unclaim_done.lua; reader retention"""
     lease = _Named()
     """hash owner, token, beat; no TTL; writer take.lua, beat.lua, release.lua"""
     recorded = _Named()
@@ -56,27 +56,26 @@ class PartitionKeys:
     unmatched = _Named()
     """stream of the ids of events that matched nobody; writer settle.lua; reader API"""
     open = _Named()
-    """zset packed delivery key by acceptance, every pending, scheduled and held record; writer settle.lua"""
+    """zset packed delivery key by acceptance, every pending, scheduled and held record; writers settle.lua, place.lua"""
     dead = _Named()
-    """zset packed delivery key by acceptance, the dead letters; writer settle.lua"""
+    """zset packed delivery key by acceptance, the dead letters; writers settle.lua, place.lua, trim.lua"""
     due = _Named()
-    """zset packed delivery key by due time (store ms); writer settle.lua; reader the owner"""
+    """zset packed delivery key by due time (store ms); writers settle.lua, place.lua; reader the owner"""
     lanes = _Named()
-    """set of endpoint numbers that have a lane; writer settle.lua; reader the owner"""
+    """set of endpoint numbers that have a lane; writers settle.lua, place.lua; reader the owner"""
     work = _Named()
-    """hash packed delivery key -> order to send it (manual or replay); writer work.lua, settle.lua; reader owner"""
+    """hash packed delivery key -> order to send it (manual or replay); writers order.lua, settle.lua; reader owner"""
     late = _Named()
-    """hash stream id -> packed (endpoint, run) of deliveries that `fanned` does not have; writer settle.lua"""
+    """hash stream id -> packed (endpoint, run) of deliveries that `fanned` does not have; writers settle.lua, trim.lua"""
     replayed = _Named()
     """hash run:name -> count, the progress of replays; writer settle.lua; reader API"""
     outbox = _Named()
-    """hash endpoint:kind -> operational event to publish, with its count; writer settle.lua; reader the owner"""
+    """hash endpoint:kind -> newest dead letter, its count, the last call that took some off; writers settle.lua,
+    outbox_done.lua; reader dispatchers"""
     timing = _Named()
     """hash histogram bucket -> attempts, and `sum` in microseconds; writer settle.lua; reader metrics"""
     kept = _Named()
     """hash stream id -> header and data of trimmed events with open deliveries; writer trim.lua"""
-    trimming = _Named()
-    """hash id, offset: how far the removal of one large event got; writer trim.lua"""
     trimmed = _Named()
     """hash hour:name -> what retention removed, for the ledger's recount; writer trim.lua"""
 
@@ -118,11 +117,11 @@ class PartitionKeys:
         return f"{self._prefix}ep:{endpoint}"
 
     def late_index(self, endpoint: int) -> str:
-        """zset packed delivery key by acceptance, the late deliveries of one endpoint; writer settle.lua."""
+        """zset packed delivery key by acceptance, the late deliveries of one endpoint; writers settle.lua, trim.lua."""
         return f"{self._prefix}late:{endpoint}"
 
     def lane(self, endpoint: int) -> str:
-        """zset packed delivery key by acceptance, what waits for one endpoint; writer settle.lua; reader the owner."""
+        """zset packed delivery key by acceptance, what waits for one endpoint; writers settle.lua, place.lua."""
         return f"{self._prefix}lane:{endpoint}"
 
 
