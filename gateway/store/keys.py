@@ -56,7 +56,7 @@ class PartitionKeys:
     unmatched = _Named()
     """stream of the ids of events that matched nobody; writer settle.lua; reader API"""
     open = _Named()
-    """zset packed delivery key by acceptance, every pending, scheduled and held record; writers settle.lua, place.lua"""
+    """zset packed delivery key by acceptance: pending, scheduled and held records; writers settle.lua, place.lua"""
     dead = _Named()
     """zset packed delivery key by acceptance, the dead letters; writers settle.lua, place.lua, trim.lua"""
     due = _Named()
@@ -66,7 +66,7 @@ class PartitionKeys:
     work = _Named()
     """hash packed delivery key -> order to send it (manual or replay); writers order.lua, settle.lua; reader owner"""
     late = _Named()
-    """hash stream id -> packed (endpoint, run) of deliveries that `fanned` does not have; writers settle.lua, trim.lua"""
+    """hash stream id -> packed (endpoint, run) of deliveries that `fanned` lacks; writers settle.lua, trim.lua"""
     replayed = _Named()
     """hash run:name -> count, the progress of replays; writer settle.lua; reader API"""
     outbox = _Named()
