@@ -119,6 +119,19 @@ async def test_a_claim_holds_an_id_for_another_partition(redis: Redis) -> None:
     assert await log.find(redis, PARTITIONS, "a") == found.address
 
 
+async def test_a_hundred_at_once_with_an_ordering_key_are_one_event(redis: Redis) -> None:
+    new, target = event("a", subject="s"), elsewhere("a")
+
+    async def publish() -> Appended:
+        assert (await claim(redis, new, target)).partition == target
+        return (await append(redis, new, partition=target))[0]
+
+    found = await asyncio.gather(*(publish() for _ in range(100)))
+    assert len({one.address for one in found}) == 1
+    assert {one.outcome for one in found} == {Outcome.NEW, Outcome.DUPLICATE}
+    assert await redis.xlen(PARTITIONS[target].log) == 1
+
+
 async def test_a_claim_says_that_the_event_lies_at_home(redis: Redis) -> None:
     new = event("a")
     await append(redis, new, partition=ids.partition_of("a", COUNT))
