@@ -93,7 +93,7 @@ async def _missing(call: Call, event_id: str, endpoint_id: str) -> Problem:
 
 async def _order(call: Call, found: history.Found, *, retry: bool) -> Answer:
     key, services = found.key, call.services
-    if found.event is None:
+    if found.event is None or not found.event.is_intact():
         raise Problem("event_expired", f"the event of delivery {key.delivery_id} is not kept any more or unreadable")
     endpoint = await _endpoint(call, found)
     partition = services.partitions[key.partition]
