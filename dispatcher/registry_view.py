@@ -113,7 +113,7 @@ class RegistryView:
         endpoint = self.endpoint(number)
         if endpoint is None:
             return Reason.ENDPOINT_DELETED
-        return None if endpoint.status == "enabled" else Reason.ENDPOINT_DISABLED
+        return Reason.ENDPOINT_DISABLED if endpoint.status == "disabled" else None
 
     def route(self, number: int) -> request.Route:
         """The endpoint made ready for sending. Raises RouteRefused."""

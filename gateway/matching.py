@@ -14,8 +14,8 @@ MAX_REMEMBERED = 10_000
 
 
 def matches(endpoint: Endpoint, event: Event) -> bool:
-    """Whether an enabled endpoint gets the event; the rule that `Index` must agree with."""
-    if endpoint.status != "enabled":
+    """Whether an endpoint that is not disabled gets the event; the rule that `Index` must agree with."""
+    if endpoint.status == "disabled":
         return False
     if event.endpoint:
         return endpoint.id == event.endpoint and endpoint.subscriber == event.subscriber
@@ -48,7 +48,7 @@ class Index:
         """Add or replace an endpoint."""
         self.remove(endpoint.id)
         self._by_id[endpoint.id] = endpoint
-        if endpoint.status == "enabled":
+        if endpoint.status != "disabled":
             for pattern in endpoint.event_types:
                 self._filed.setdefault((_owner(endpoint), pattern), set()).add(endpoint.id)
 

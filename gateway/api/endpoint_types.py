@@ -149,7 +149,7 @@ class Shown:
 def fields_of(endpoint: model.Endpoint, shown: Shown) -> dict[str, Any]:
     """The fields of `Endpoint`, for it and its variants."""
     headers = endpoint.headers if shown.header_values else dict.fromkeys(endpoint.headers, HIDDEN)
-    disable_after = shown.disable_after_seconds if endpoint.status == "enabled" else None
+    disable_after = shown.disable_after_seconds if endpoint.status != "disabled" else None
     return {
         "id": endpoint.id,
         "subscriber": endpoint.subscriber,

@@ -114,7 +114,7 @@ async def _endpoint(call: Call, found: history.Found) -> Endpoint:
     endpoint = await call.services.registry.get_endpoint(name) if name else None
     if endpoint is None or endpoint.number != found.key.endpoint:
         raise Problem("endpoint_disabled", f"endpoint {name} of delivery {found.key.delivery_id} was deleted")
-    if endpoint.status != "enabled":
+    if endpoint.status == "disabled":
         raise Problem("endpoint_disabled", f"endpoint {endpoint.id} is disabled ({endpoint.disabled_reason})")
     return endpoint
 

@@ -6,15 +6,26 @@ import msgspec
 
 from gateway.model.subscriber import Kind
 
-Status = Literal["enabled", "disabled"]
+Status = Literal["enabled", "paused", "disabled"]
 DisabledReason = Literal["gone", "failing", "operator"]
+Format = Literal["standard", "cloudevents", "cloudevents-binary", "raw"]
+OnFailure = Literal["block", "skip"]
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A token bucket: `per_second` attempts on average, `burst` at once."""
+
+    per_second: float
+    burst: int = 1
 
 
 class Endpoint(msgspec.Struct, frozen=True):
     """One URL of a subscriber, as the registry keeps it.
 
     `number` names it inside records and is never used twice; `kind` is its subscriber's; `secret` is the encrypted
-    signing secret; `retry_schedule` in seconds, None for the deployment's; `revision` grows with every change.
+    signing secret; `retry_schedule` in seconds, `deadline_seconds` and `max_in_flight` are None for the deployment's;
+    `filter` is a CEL expression, '' for none. `status` `paused` holds deliveries since `paused_ms`; `catch_up` is the
+    id of the replay that live events wait for. `revision` grows with every change.
     """
 
     id: str
@@ -23,12 +34,20 @@ class Endpoint(msgspec.Struct, frozen=True):
     kind: Kind
     url: str
     event_types: tuple[str, ...] = ("*",)
+    filter: str = ""
     description: str = ""
     metadata: dict[str, Any] = {}
     status: Status = "enabled"
     disabled_reason: DisabledReason | None = None
     disabled_ms: int | None = None
+    paused_ms: int | None = None
     retry_schedule: tuple[int, ...] | None = None
+    deadline_seconds: int | None = None
+    max_in_flight: int | None = None
+    rate: Rate | None = None
+    ordered: bool = False
+    on_failure: OnFailure = "block"
+    catch_up: str = ""
     headers: dict[str, str] = {}
     secret: bytes = b""
     created_ms: int = 0

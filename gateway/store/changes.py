@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 from gateway.store.keys import RegistryKeys
 
 PAGE = 1_000
-ChangeKind = Literal["subscriber", "endpoint", "api_key"]
-KINDS: tuple[ChangeKind, ...] = ("subscriber", "endpoint", "api_key")
+ChangeKind = Literal["subscriber", "endpoint", "api_key", "breaker"]
+KINDS: tuple[ChangeKind, ...] = ("subscriber", "endpoint", "api_key", "breaker")
 
 
 class Change(NamedTuple):

@@ -143,6 +143,8 @@ class RegistryKeys:
     """hash endpoint number -> health; writer health.lua; reader API"""
     outbox = _prefix + "outbox"
     """hash endpoint number:kind -> operational event to publish; writer registry scripts; reader dispatchers"""
+    breakers = _prefix + "breakers"
+    """hash endpoint number -> state of its breaker, none when closed; writer registry_swap.lua; readers dispatchers"""
     members = _prefix + "members"
     """hash dispatcher id -> beat; writer member.lua; readers dispatchers and doctor"""
     api_keys = _prefix + "api_keys"

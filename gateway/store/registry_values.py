@@ -4,10 +4,11 @@ A value is a packed head followed by JSON. The head holds what scripts read or c
 since a number that goes through Lua's JSON comes out as another number.
 
     subscriber  token (8), kind (1: i or e), created_ms (8), count (4), endpoint numbers (4 each), JSON
-    endpoint    token (8), number (4), kind (1), revision (4), status (1), disabled_ms (8), updated_ms (8), JSON
+    endpoint    token (8), number (4), kind (1), revision (4), status (1), since_ms (8), updated_ms (8), JSON
 
 `token` is random per creating call: a call that redis-py repeats after a lost reply recognises its own work. Numbers
-are big-endian. Status is 0 for enabled, else the reason of being disabled: 1 gone, 2 failing, 3 operator.
+are big-endian. Status is 0 for enabled, else the reason of being disabled: 1 gone, 2 failing, 3 operator; or 4 for
+paused. `since_ms` is when it was disabled or paused.
 The list of endpoint numbers makes a subscriber's endpoints findable, and removable in one script, without an index.
 """
 
@@ -24,6 +25,7 @@ TOKEN_BYTES = 8
 _SUBSCRIBER = struct.Struct(">8s1sQI")
 _ENDPOINT = struct.Struct(">8sI1sIBQQ")
 REASONS: tuple[DisabledReason | None, ...] = (None, "gone", "failing", "operator")
+PAUSED = 4
 _KINDS: dict[bytes, Kind] = {b"i": "internal", b"e": "external"}
 _encoder = msgspec.json.Encoder()
 _subscribers = msgspec.json.Decoder(Subscriber)
@@ -68,29 +70,34 @@ def unpack_subscriber(value: bytes) -> SubscriberValue:
 
 def pack_endpoint(endpoint: Endpoint, token: bytes) -> bytes:
     """The value of an endpoint; a script puts the number in. Disabled without a reason means: by an operator."""
-    status, disabled_ms = 0, 0
+    status, since_ms = 0, 0
     if endpoint.status == "disabled":
         status = REASONS.index(endpoint.disabled_reason or "operator")
-        disabled_ms = endpoint.disabled_ms or endpoint.updated_ms
+        since_ms = endpoint.disabled_ms or endpoint.updated_ms
+    elif endpoint.status == "paused":
+        status, since_ms = PAUSED, endpoint.paused_ms or endpoint.updated_ms
     head = _ENDPOINT.pack(
-        token, endpoint.number, kind_byte(endpoint.kind), endpoint.revision, status, disabled_ms, endpoint.updated_ms
+        token, endpoint.number, kind_byte(endpoint.kind), endpoint.revision, status, since_ms, endpoint.updated_ms
     )
     body = msgspec.structs.replace(
-        endpoint, number=0, revision=0, status="enabled", disabled_reason=None, disabled_ms=None, updated_ms=0
-    )
+        endpoint, number=0, revision=0, status="enabled", disabled_reason=None, disabled_ms=None, paused_ms=None,
+        updated_ms=0,
+    )  # fmt: skip
     return head + _encoder.encode(body)
 
 
 def unpack_endpoint(value: bytes) -> Endpoint:
     """The reverse of `pack_endpoint`; what the head says wins."""
-    _, number, kind, revision, status, disabled_ms, updated_ms = _ENDPOINT.unpack_from(value)
+    _, number, kind, revision, status, since_ms, updated_ms = _ENDPOINT.unpack_from(value)
+    disabled = 0 < status < PAUSED
     return msgspec.structs.replace(
         _endpoints.decode(memoryview(value)[_ENDPOINT.size :]),
         number=number,
         kind=_KINDS[kind],
         revision=revision,
-        status="disabled" if status else "enabled",
-        disabled_reason=REASONS[status],
-        disabled_ms=disabled_ms if status else None,
+        status="paused" if status == PAUSED else "disabled" if disabled else "enabled",
+        disabled_reason=REASONS[status] if disabled else None,
+        disabled_ms=since_ms if disabled else None,
+        paused_ms=since_ms if status == PAUSED else None,
         updated_ms=updated_ms,
     )

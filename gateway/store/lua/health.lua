@@ -16,7 +16,7 @@
 
 local call_id, now, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local reasons = {'gone', 'failing', 'operator'}
-local KEPT_CALLS = 128
+local KEPT_CALLS, PAUSED = 128, 4
 
 local function is_repeated()
   local calls = redis.call('HGET', KEYS[1], 'reports') or ''
@@ -103,7 +103,7 @@ local function handle(at)
     reason = 2
   end
   local status, since = string.byte(value, 18), struct.unpack('>I8', value, 19)
-  if reason > 0 and status == 0 then
+  if reason > 0 and (status == 0 or status == PAUSED) then
     disable(id, value, number, reason, health)
     disabled[#disabled + 1] = id
   elseif reason > 0 and status == reason and since == now then
