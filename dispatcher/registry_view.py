@@ -6,7 +6,7 @@ enabling an endpoint must not meet a view from before. A cursor outside of the c
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from dispatcher import request
@@ -21,6 +21,11 @@ from gateway.store.vault import SIGNING, Place, Vault, VaultError
 from receivers.errors import SecretError
 
 OnOff = Callable[[int], None]
+"""Called with the number of an endpoint that may not be sent to any more."""
+OnBreakers = Callable[[set[str] | None], Awaitable[None]]
+"""Called with the numbers of the endpoints whose breaker changed, None for all; awaited before the cursor moves on."""
+OnChanged = Callable[[int], None]
+"""Called with the number of an endpoint that has another value now, or none."""
 
 
 class RouteRefused(Exception):
@@ -30,8 +35,17 @@ class RouteRefused(Exception):
 class RegistryView:
     """Endpoints by number and pattern, with their routes made on first use."""
 
-    def __init__(self, registry: Registry, vault: Vault, egress: Egress, on_off: OnOff) -> None:
-        self._registry, self._vault, self._egress, self._on_off = registry, vault, egress, on_off
+    def __init__(
+        self,
+        registry: Registry,
+        vault: Vault,
+        egress: Egress,
+        on_off: OnOff,
+        on_breakers: OnBreakers | None = None,
+        on_changed: OnChanged | None = None,
+    ) -> None:
+        self._registry, self._vault, self._egress = registry, vault, egress
+        self._on_off, self._on_breakers, self._on_changed = on_off, on_breakers, on_changed
         self._index = Index()
         self._ids: dict[int, str] = {}
         self._routes: dict[int, request.Route] = {}
@@ -59,14 +73,23 @@ class RegistryView:
 
     async def _load(self) -> None:
         endpoints, cursor = await self._registry.snapshot()
-        before = {number for number, name in self._ids.items() if self.is_on(number)}
+        before = {number: self._index.get(name) for number, name in self._ids.items()}
         self._index = Index(endpoints)
         self._ids = {endpoint.number: endpoint.id for endpoint in endpoints}
         self._routes.clear()
+        for number, endpoint in before.items():
+            if endpoint is not None and endpoint != self.endpoint(number):
+                self._announce(endpoint)
+        if self._on_breakers is not None:
+            await self._on_breakers(None)
         self.cursor = cursor
-        for number in before:
-            if not self.is_on(number):
-                self._on_off(number)
+
+    def _announce(self, before: Endpoint) -> None:
+        """Say that the endpoint has another value now, or none."""
+        if self._on_changed is not None:
+            self._on_changed(before.number)
+        if not self.is_on(before.number):
+            self._on_off(before.number)
 
     async def _apply(self, found: changes.Changes) -> None:
         while True:
@@ -78,6 +101,9 @@ class RegistryView:
                 endpoints = await self._registry.get_endpoints(wanted)
                 for name in wanted:
                     self._replace(name, endpoints.get(name))
+            breakers = {change.id for change in found.changes if change.kind == "breaker"}
+            if breakers and self._on_breakers is not None:
+                await self._on_breakers(breakers)
             self.cursor = found.cursor
             if not found.more:
                 return
@@ -92,8 +118,8 @@ class RegistryView:
         if endpoint is not None:
             self._index.put(endpoint)
             self._ids[endpoint.number] = endpoint.id
-        if before is not None and not self.is_on(before.number):
-            self._on_off(before.number)
+        if before is not None:
+            self._announce(before)
 
     def match(self, event: Event) -> tuple[Endpoint, ...]:
         """The enabled endpoints that get the event, in ascending number."""

@@ -12,7 +12,7 @@ from gateway.egress import Egress
 from gateway.model.delivery import Reason
 from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
-from gateway.store import changes
+from gateway.store import changes, scripts
 from gateway.store.keys import RegistryKeys
 from gateway.store.registry import Registry
 from gateway.store.vault import Vault, parse_keys
@@ -20,15 +20,23 @@ from tests.integration.dispatcher.rig import Rig
 
 
 class Watched:
-    """A view, and the numbers that it said are off."""
+    """A view, and what it said is off, or has changed; and whose breakers."""
 
     def __init__(self, rig: Rig) -> None:
         self.off: list[int] = []
+        self.changed: list[int] = []
+        self.breakers: list[set[str] | None] = []
+        self.cursors: list[str] = []
         self.registry = Registry(rig.redis, SystemClock())
         vault = Vault.from_settings(rig.settings, rig.settings.data)
         self.view = RegistryView(
-            self.registry, vault, Egress(rig.settings.egress_allow, SystemClock()), self.off.append
-        )
+            self.registry, vault, Egress(rig.settings.egress_allow, SystemClock()),
+            self.off.append, self.on_breakers, self.changed.append,
+        )  # fmt: skip
+
+    async def on_breakers(self, numbers: set[str] | None) -> None:
+        self.breakers.append(numbers)
+        self.cursors.append(self.view.cursor)
 
 
 @pytest.fixture
@@ -134,6 +142,54 @@ async def test_an_id_used_again_is_another_endpoint(rig: Rig, watched: Watched) 
     assert new.number != old.number
     assert (watched.view.is_on(old.number), watched.view.is_on(new.number)) == (False, True)
     assert watched.off == [old.number]
+
+
+async def announce_breaker(rig: Rig, number: int, held: bytes, new: bytes) -> None:
+    keys = (RegistryKeys.breakers, RegistryKeys.changes)
+    await scripts.load("registry_swap")(rig.redis, keys, (number, held, new, "breaker", number))
+
+
+async def test_breakers_that_changed_are_handed_on_before_the_cursor_moves(rig: Rig, watched: Watched) -> None:
+    assert (watched.breakers, watched.cursors) == ([None], ["0-0"])
+    one, two = await rig.endpoints(["one", "two"])
+    before = watched.view.cursor
+    await announce_breaker(rig, one.number, b"", b"open")
+    await announce_breaker(rig, two.number, b"", b"open")
+    await watched.view.refresh()
+    assert watched.breakers[1:] == [{str(one.number), str(two.number)}]
+    assert watched.cursors[1:] == [before]
+    assert watched.view.cursor != before
+    await rig.redis.delete(RegistryKeys.changes)
+    await watched.view.refresh()
+    assert watched.breakers[2:] == [None]
+
+
+async def test_breakers_that_could_not_be_read_are_handed_on_again(rig: Rig, watched: Watched) -> None:
+    watched.view._on_breakers = refuse
+    await announce_breaker(rig, 7, b"", b"open")
+    with pytest.raises(ConnectionError):
+        await watched.view.refresh()
+    watched.view._on_breakers = watched.on_breakers
+    await watched.view.refresh()
+    assert watched.breakers[1:] == [{"7"}]
+
+
+async def refuse(numbers: set[str] | None) -> None:
+    raise ConnectionError(numbers)
+
+
+@pytest.mark.parametrize("how", ["stream", "load"])
+async def test_endpoints_that_were_replaced_or_removed_are_named(rig: Rig, watched: Watched, how: str) -> None:
+    one, two, three = await rig.endpoints(["one", "two", "three"])
+    await watched.view.refresh()
+    assert watched.changed == []
+    await rig.registry.update_endpoint(rig.at(one, rig.receiver.url("moved")), one.revision)
+    await rig.registry.delete_endpoint("two")
+    if how == "load":
+        await rig.redis.delete(RegistryKeys.changes)
+    await watched.view.refresh()
+    assert sorted(watched.changed) == [one.number, two.number]
+    assert watched.view.is_on(three.number)
 
 
 async def test_many_changes_are_read_to_their_end(rig: Rig, watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
