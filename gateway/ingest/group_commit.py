@@ -96,36 +96,62 @@ class GroupCommit:
         ]
         if not wanted:
             return batch
-        calls = [log.claim_call(self._partitions[self._home(w.event)], w.event, self._target(w.event)) for w in wanted]
-        answers = await scripts.run_all(self._redis, calls)
-        refused: set[int] = set()
-        for waiting, answer in zip(wanted, answers, strict=True):
-            if isinstance(answer, BaseException):
-                waiting.done.set_exception(answer)
-                refused.add(id(waiting))
-            elif not log.read_claim(answer).same_digest and not await self._take_over(waiting.event):
-                waiting.done.set_result(log.Appended(log.Outcome.CONFLICT, None))
-                refused.add(id(waiting))
-        return [w for w in batch if id(w) not in refused]
+        held = {id(waiting) for waiting in await self._hold(wanted)}
+        refused = {id(waiting) for waiting in wanted} - held
+        for waiting in wanted:
+            if id(waiting) in refused:
+                _answer(waiting, log.Appended(log.Outcome.CONFLICT, None))
+        return [waiting for waiting in batch if id(waiting) not in refused]
 
-    async def _take_over(self, event: NewEvent) -> bool:
-        """An old claim of another event that was never appended yields."""
-        if await log.find(self._redis, self._partitions, event.id) is not None:
-            return False
-        target = self._target(event)
-        (again,) = await scripts.run_all(
-            self._redis, [log.claim_call(self._partitions[self._home(event)], event, target, take_over=True)]
-        )
-        if isinstance(again, BaseException):
-            raise again
-        return log.read_claim(again).same_digest
+    async def _hold(self, wanted: list[_Waiting]) -> list[_Waiting]:
+        """Those whose id is claimed for them now; an old claim of another event that was never appended yields.
+
+        A gateway that died between claim and append leaves one. Three round trips at most, whatever their number.
+        """
+        claims = await self._run_claims(wanted)
+        held = [waiting for waiting, claim in claims if claim.same_digest]
+        others = [(waiting, claim.partition) for waiting, claim in claims if not claim.same_digest]
+        names = [(waiting, self._partitions[number].ids) for waiting, number in others if number is not None]
+        if not names:
+            return held
+        pipeline = self._redis.pipeline(transaction=False)
+        for waiting, name in names:
+            pipeline.hexists(name, waiting.event.id)
+        appended = await pipeline.execute()
+        free = [waiting for (waiting, _), found in zip(names, appended, strict=True) if not found]
+        return held + [waiting for waiting, claim in await self._run_claims(free, take_over=True) if claim.same_digest]
+
+    async def _run_claims(self, wanted: list[_Waiting], *, take_over: bool = False) -> list[tuple[_Waiting, log.Claim]]:
+        """Claim ids for the partitions of their events; the ones whose claim failed are told so and left out."""
+        calls = [
+            log.claim_call(self._partitions[self._home(w.event)], w.event, self._target(w.event), take_over=take_over)
+            for w in wanted
+        ]
+        claims = []
+        for waiting, answer in zip(wanted, await scripts.run_all(self._redis, calls), strict=True):
+            if isinstance(answer, BaseException):
+                _fail(waiting, answer)
+            else:
+                claims.append((waiting, log.read_claim(answer)))
+        return claims
 
     async def _append(self, batch: list[_Waiting]) -> None:
+        """Append. What a claim alone stands against, in the id's own partition, is tried again if the claim yields."""
+        refused = await self._append_once(batch)
+        if not refused:
+            return
+        await self._append_once(await self._hold(refused))
+        for waiting in refused:
+            _answer(waiting, log.Appended(log.Outcome.CONFLICT, None))
+
+    async def _append_once(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Append and answer; those that are refused without an address, so for a claim, are left to the caller."""
         calls = [
             (log.Append(self._partitions[number], [waiting.event for waiting in part]), part)
             for number, group in self._by_partition(batch).items()
             for part in _parts(group)
         ]
+        refused = []
         answers = await scripts.run_all(self._redis, [append.call for append, _ in calls])
         for (append, part), answer in zip(calls, answers, strict=True):
             if isinstance(answer, BaseException):
@@ -133,8 +159,11 @@ class GroupCommit:
                     _fail(waiting, answer)
                 continue
             for waiting, appended in zip(part, append.read(answer), strict=True):
-                if not waiting.done.done():
-                    waiting.done.set_result(appended)
+                if appended.address is None:
+                    refused.append(waiting)
+                else:
+                    _answer(waiting, appended)
+        return refused
 
     def _by_partition(self, batch: list[_Waiting]) -> dict[int, list[_Waiting]]:
         free = next(self._turn)
@@ -150,6 +179,11 @@ class GroupCommit:
 
     def _home(self, event: NewEvent) -> int:
         return ids.partition_of(event.id, len(self._partitions))
+
+
+def _answer(waiting: _Waiting, appended: log.Appended) -> None:
+    if not waiting.done.done():
+        waiting.done.set_result(appended)
 
 
 def _fail(waiting: _Waiting, error: BaseException) -> None:

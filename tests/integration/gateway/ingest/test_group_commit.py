@@ -2,12 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from gateway import ids
 from gateway.ingest import group_commit
@@ -15,35 +11,8 @@ from gateway.ingest.group_commit import GroupCommit
 from gateway.model.event import NewEvent
 from gateway.problems import Problem
 from gateway.store import connection, keys, log
+from tests.integration.gateway.ingest.conftest import COUNT, Bench
 from tests.support.valkey import ValkeyServer
-
-COUNT = 4
-
-
-@dataclass
-class Bench:
-    redis: Redis
-    commit: GroupCommit
-    partitions: list[keys.PartitionKeys]
-
-    async def put(self, *new: NewEvent) -> list[log.Appended]:
-        futures = [self.commit.submit(event) for event in new]
-        while await self.commit.run_once():
-            if all(future.done() for future in futures):
-                break
-        return [await future for future in futures]
-
-    async def events(self) -> int:
-        return sum([await self.redis.xlen(p.log) for p in self.partitions])
-
-
-@pytest.fixture
-async def bench(valkey_url: str) -> AsyncIterator[Bench]:
-    redis = connection.connect(valkey_url)
-    await redis.flushall()
-    partitions = [keys.PartitionKeys(number, COUNT) for number in range(COUNT)]
-    yield Bench(redis, GroupCommit(redis, partitions), partitions)
-    await redis.aclose()
 
 
 def event(text: str = "1", **more: str) -> NewEvent:
@@ -109,41 +78,6 @@ async def test_one_id_is_one_event_whatever_its_partition(bench: Bench, other: N
         assert await bench.events() == 1
         (again,) = await bench.put(one)
         assert again.outcome is log.Outcome.DUPLICATE
-
-
-async def test_a_claim_without_its_event_is_completed_by_the_same_event(bench: Bench) -> None:
-    new = _far(bench)
-    home, target = ids.partition_of(new.id, COUNT), ids.partition_of(new.subject, COUNT)
-    script, names, args = log.claim_call(bench.partitions[home], new, target)
-    await script(bench.redis, names, args)
-    (answer,) = await bench.put(new)
-    assert answer.outcome is log.Outcome.NEW
-
-
-async def test_a_claim_without_its_event_yields_after_a_minute(bench: Bench) -> None:
-    new = _far(bench)
-    home, target = bench.partitions[ids.partition_of(new.id, COUNT)], ids.partition_of(new.subject, COUNT)
-    script, names, args = log.claim_call(home, new, target)
-    await script(bench.redis, names, args)
-    other = NewEvent("/s", "order.paid", b"2", new.id, new.subject)
-    (young,) = await bench.put(other)
-    assert young.outcome is log.Outcome.CONFLICT
-    claim: Any = await bench.redis.hget(home.claims, new.id)
-    aged = int.from_bytes(claim[18:], "big") - 61_000
-    await bench.redis.hset(home.claims, new.id, claim[:18] + aged.to_bytes(8, "big"))
-    (old,) = await bench.put(other)
-    assert old.outcome is log.Outcome.NEW
-    (late,) = await bench.put(new)
-    assert late.outcome is log.Outcome.CONFLICT
-
-
-def _far(bench: Bench) -> NewEvent:
-    """An event whose id and ordering key have different partitions."""
-    for number in range(100):
-        new = event("1", id=f"e-{number}", subject="order-1")
-        if ids.partition_of(new.id, COUNT) != ids.partition_of("order-1", COUNT):
-            return new
-    raise AssertionError
 
 
 async def test_large_events_are_split_over_scripts(bench: Bench) -> None:

@@ -168,7 +168,7 @@ async def test_the_retry_of_the_same_event_completes_its_old_claim(redis: Redis)
     await age(redis, "a", 3_600_000)
     found = await claim(redis, new, target)
     assert (found.partition, found.same_digest) == (target, True)
-    assert found.age_ms >= 3_600_000
+    assert (await claim(redis, new, target)).age_ms < 60_000
 
 
 async def test_ids_are_found_wherever_they_lie(redis: Redis) -> None:
