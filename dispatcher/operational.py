@@ -4,6 +4,17 @@ What happened is written to an outbox by the very script that made it happen; he
 The event's id is made from what it tells, so that publishing twice is one event. At most one per endpoint, kind and
 minute, with a count: for each endpoint one dispatcher speaks, the owner of the partition that its number falls on, over
 the outboxes of all partitions. A delivery of such an event never causes another.
+
+`data` has `endpoint`, `delivery`, `event` and `last_attempt` (but for `enabled`), and:
+
+| type | what more | when |
+|---|---|---|
+| `hookline.delivery.dead` | count, reason | deliveries became dead letters; the newest is named |
+| `hookline.endpoint.failing` | reason, failing_since, disables_at, consecutive_failures | see `store.operational` |
+| `hookline.endpoint.disabled` | reason, disabled_at, count, consecutive_failures | the system disabled it |
+| `hookline.endpoint.enabled` | enabled_at, disabled_since, replay | a probe got through, see `dispatcher.probes` |
+
+`replay` is the body of the POST /v1/replays that would bring what it missed; nothing is replayed by itself.
 """
 
 import logging
@@ -15,11 +26,14 @@ from redis.asyncio import Redis
 
 from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
-from gateway import ids
+from gateway import ids, rfc3339
 from gateway.clock import Clock
+from gateway.model.delivery import Reason, Record, State
+from gateway.model.endpoint import Endpoint, LastFailure
 from gateway.model.event import EventUnreadable, NewEvent
 from gateway.store import deliveries, keys, log, outbox, scripts
-from gateway.store.operational import ENDPOINT_DISABLED, EndpointDisabled
+from gateway.store.health import HealthReport, HealthStore
+from gateway.store.operational import EndpointDisabled, EndpointEnabled, EndpointFailing, Entry
 from gateway.store.registry import Registry
 
 SOURCE = "/hookline"
@@ -40,9 +54,13 @@ class Operational:
         view: RegistryView,
         all_partitions: list[keys.PartitionKeys],
         owned: Mapping[int, Partition],
+        disable_after_seconds: int,
+        deadline_seconds: int,
     ) -> None:
         self._redis, self._clock, self._registry, self._view = redis, clock, registry, view
         self._all, self._owned = all_partitions, owned
+        self._health = HealthStore(redis)
+        self._disable_after, self._deadline = disable_after_seconds, deadline_seconds
         self._quiet_until: dict[int, float] = {}
 
     async def run_once(self) -> int:
@@ -50,16 +68,12 @@ class Operational:
         published = 0
         for number, dead in (await self._dead_letters()).items():
             published += await self._announce_dead(number, dead)
-        if self._speaks_for(0):
+        if speaks_for(0, len(self._all), self._owned):
             for entry in await self._registry.pending_operational():
-                await self._publish(entry.event_id, ENDPOINT_DISABLED, entry.subscriber, _disabled(entry))
+                await self._publish(entry.event_id, entry.event_type, entry.subscriber, await self._told(entry))
                 await self._registry.operational_done(entry)
                 published += 1
         return published
-
-    def _speaks_for(self, endpoint: int) -> bool:
-        partition = self._owned.get(endpoint % len(self._all))
-        return partition is not None and not (partition.lost or partition.released)
 
     async def _dead_letters(self) -> dict[int, list[outbox.DeadLetters]]:
         now = self._clock.monotonic()
@@ -67,40 +81,59 @@ class Operational:
         found: dict[int, list[outbox.DeadLetters]] = {}
         for dead in await outbox.pending(self._redis, self._all):
             number = dead.newest.endpoint
-            if self._speaks_for(number) and number not in self._quiet_until:
+            if speaks_for(number, len(self._all), self._owned) and number not in self._quiet_until:
                 found.setdefault(number, []).append(dead)
         return found
 
     async def _announce_dead(self, number: int, dead: list[outbox.DeadLetters]) -> int:
-        newest, endpoint = max(one.newest for one in dead), self._view.endpoint(number)
+        endpoint = self._view.endpoint(number)
         if endpoint is None:
             await self._view.refresh()
             endpoint = self._view.endpoint(number)
         if endpoint is not None:
+            records = {one.newest: await self._record(one.newest) for one in dead}
+            newest = max(records)
             letters = sum(one.letters for one in dead)
             data = {"endpoint": endpoint.id, "delivery": newest.delivery_id, "count": letters}
-            data |= await self._last_attempt(newest)
+            data |= {"event": await self._event_id(newest), **_last_attempt(records[newest])}
             await self._publish(f"op:{newest.delivery_id}:{outbox.KIND}", DELIVERY_DEAD, endpoint.subscriber, data)
+            await self._note_dead(endpoint, records)
             self._quiet_until[number] = self._clock.monotonic() + QUIET_SECONDS
         for one in dead:
             await outbox.done(self._redis, self._all[one.newest.partition], one)
         return int(endpoint is not None)
 
-    async def _last_attempt(self, key: ids.DeliveryKey) -> dict[str, Any]:
-        partition = self._all[key.partition]
-        (record,) = await deliveries.read(self._redis, partition, [key])
+    async def _note_dead(self, endpoint: Endpoint, records: Mapping[ids.DeliveryKey, Record | None]) -> None:
+        """Tell the endpoint's health of the last one whose schedule ended; what is `gone` or `poison` is not that."""
+        exhausted = [
+            (record.changed_ms, key, record)
+            for key, record in records.items()
+            if record is not None and record.state is State.DEAD and record.reason is Reason.EXHAUSTED
+        ]
+        if not exhausted:
+            return
+        at_ms, key, record = max(exhausted, key=lambda one: one[:2])
+        last = LastFailure(at_ms, record.error.name.lower(), record.status or None, key.delivery_id)
+        report = HealthReport(endpoint.number, endpoint.id, last_failure=last, dead_ms=at_ms)
+        await self._health.report([report], self._disable_after, at_ms)
+
+    async def _record(self, key: ids.DeliveryKey) -> Record | None:
+        return (await deliveries.read(self._redis, self._all[key.partition], [key]))[0]
+
+    async def _event_id(self, key: ids.DeliveryKey) -> str:
         try:
-            event = await log.read(self._redis, partition, key.address)
+            event = await log.read(self._redis, self._all[key.partition], key.address)
         except EventUnreadable:
             event = None
-        told: dict[str, Any] = {"event": event.id if event else key.address.event_id}
-        if record is not None:
-            error = record.error.name.lower() if record.error else None
-            told["reason"] = record.reason.name.lower()
-            told["last_attempt"] = {
-                "number": record.attempts, "error": error, "response_status": record.status or None,
-            }  # fmt: skip
-        return told
+        return event.id if event else key.address.event_id
+
+    async def _told(self, entry: Entry) -> dict[str, Any]:
+        key = ids.parse_delivery_id(entry.delivery or "")
+        data: dict[str, Any] = {"endpoint": entry.endpoint, "delivery": entry.delivery}
+        data["event"] = await self._event_id(key) if key else None
+        if isinstance(entry, EndpointEnabled):
+            return data | enabled(entry, self._deadline)
+        return data | (failing(entry) if isinstance(entry, EndpointFailing) else disabled(entry))
 
     async def _publish(self, event_id: str, event_type: str, subscriber: str, data: dict[str, Any]) -> None:
         new = NewEvent(SOURCE, event_type, msgspec.json.encode(data), id=event_id, subscriber=subscriber)
@@ -112,13 +145,61 @@ class Operational:
         logger.info("operational.published", extra={"type": event_type, "id": event_id})
 
 
-def _disabled(entry: EndpointDisabled) -> dict[str, Any]:
-    last = entry.last_failure
+def speaks_for(endpoint: int, partitions: int, owned: Mapping[int, Partition]) -> bool:
+    """Whether this dispatcher speaks for an endpoint: it owns the partition that the endpoint's number falls on."""
+    partition = owned.get(endpoint % partitions)
+    return partition is not None and not (partition.lost or partition.released)
+
+
+def failing(entry: EndpointFailing) -> dict[str, Any]:
+    """What the warning says of the endpoint."""
     return {
-        "endpoint": entry.endpoint,
         "reason": entry.reason,
+        "failing_since": _time(entry.failing_since_ms),
+        "disables_at": _time(entry.disables_at_ms),
+        "consecutive_failures": entry.consecutive_failures,
+        "last_attempt": _failure(entry.last_failure),
+    }
+
+
+def disabled(entry: EndpointDisabled) -> dict[str, Any]:
+    """What the announcement says of the endpoint."""
+    return {
+        "reason": entry.reason,
+        "disabled_at": _time(entry.at_ms),
         "count": entry.count,
         "consecutive_failures": entry.consecutive_failures,
-        "delivery": entry.delivery,
-        "last_attempt": {"error": last.error, "response_status": last.status} if last else None,
+        "last_attempt": _failure(entry.last_failure),
     }
+
+
+def enabled(entry: EndpointEnabled, deadline_seconds: int) -> dict[str, Any]:
+    """Since when it was off, and the replay that would bring what it missed.
+
+    Beside what came while it was disabled that is what waited for a retry then: accepted up to one attempt before the
+    first of its failures.
+    """
+    since = entry.disabled_ms
+    if entry.failing_since_ms is not None:
+        since = min(since, entry.failing_since_ms - (deadline_seconds + 1) * 1_000)
+    return {
+        "enabled_at": _time(entry.at_ms),
+        "disabled_since": _time(entry.disabled_ms),
+        "replay": {"endpoint": entry.endpoint, "since": _time(since), "until": _time(entry.at_ms + 1), "mode": "fill"},
+    }
+
+
+def _time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else rfc3339.format_ms(milliseconds)
+
+
+def _failure(last: LastFailure | None) -> dict[str, Any] | None:
+    return {"error": last.error, "response_status": last.status} if last else None
+
+
+def _last_attempt(record: Record | None) -> dict[str, Any]:
+    if record is None:
+        return {}
+    error = record.error.name.lower() if record.error else None
+    told = {"number": record.attempts, "error": error, "response_status": record.status or None}
+    return {"reason": record.reason.name.lower(), "last_attempt": told}

@@ -86,7 +86,10 @@ class Dispatcher:
             self.member, self._redis, self._clock, time, Members(self._redis), every,
             self.settler, self.attempts, self.partitions, settings.deadline_seconds, self.reader.changed.set,
         )  # fmt: skip
-        speaker = operational.Operational(self._redis, self._clock, self._registry, self.view, every, self.partitions)
+        speaker = operational.Operational(
+            self._redis, self._clock, self._registry, self.view, every, self.partitions,
+            settings.disable_after, settings.deadline_seconds,
+        )  # fmt: skip
         self.keeper = retention.Retention(self._redis, time, every, self.partitions, settings.retention)
         mender = repair.Repair(self._redis, self.partitions)
         self.loops = {

@@ -1,7 +1,11 @@
 """How endpoints do: dispatchers count in memory and report in batches; the API reads.
 
-One script merges the reports and disables an endpoint that has failed for too long, so that no success between
-looking and disabling is overlooked. Nothing is reported per attempt.
+    healthy --failure--> failing --first dead letter, half of the time: the owner is told, once each--
+            <--success--         --the whole time--> disabled as failing --a probe succeeds--> healthy
+
+One script merges the reports, warns and disables, so that no success between looking and disabling is overlooked.
+Nothing is reported per attempt. An endpoint fails since its first failure after the last success; one delivery that
+dies among others that get through makes no endpoint failing.
 """
 
 import secrets
@@ -18,10 +22,17 @@ from gateway.store.keys import RegistryKeys
 from gateway.store.registry_values import REASONS
 
 BATCH = 128
-_HEAD = struct.Struct(">IQQQ")
+_HEAD = struct.Struct(">IQQQB")
 _KEYS = (
     RegistryKeys.health,
     RegistryKeys.endpoints,
+    RegistryKeys.numbers,
+    RegistryKeys.outbox,
+    RegistryKeys.changes,
+)
+_PROBED_KEYS = (
+    RegistryKeys.endpoints,
+    RegistryKeys.health,
     RegistryKeys.numbers,
     RegistryKeys.outbox,
     RegistryKeys.changes,
@@ -32,6 +43,7 @@ class HealthReport(msgspec.Struct, frozen=True):
     """What one dispatcher saw of one endpoint since its last report; times are store milliseconds, 0 for none.
 
     `first_failure_ms` and `failures_since_success` count from the last success inside the report, if there is one.
+    `dead_ms` is when the delivery of `last_failure` became a dead letter.
     """
 
     number: int
@@ -41,6 +53,7 @@ class HealthReport(msgspec.Struct, frozen=True):
     first_failure_ms: int = 0
     last_success_ms: int = 0
     last_failure: LastFailure | None = None
+    dead_ms: int = 0
 
 
 def _failure(last: LastFailure | None) -> tuple[int, bytes]:
@@ -49,7 +62,7 @@ def _failure(last: LastFailure | None) -> tuple[int, bytes]:
 
 def unpack(value: bytes) -> Health:
     """A value as health.lua writes it."""
-    failures, since, success, _ = _HEAD.unpack_from(value)
+    failures, since, success, _, _ = _HEAD.unpack_from(value)
     last = value[_HEAD.size :]
     return Health(
         failures, since or None, success or None, msgspec.json.decode(last, type=LastFailure) if last else None
@@ -60,8 +73,17 @@ async def disable_now(
     redis: Redis, endpoint_id: str, reason: DisabledReason, at_ms: int, last_failure: LastFailure | None
 ) -> bool:
     """Disable one endpoint; False when there is none, or it is disabled already for another reason or since then."""
-    item = (endpoint_id, 0, REASONS.index(reason), 0, 0, 0, 0, *_failure(last_failure))
+    item = (endpoint_id, 0, REASONS.index(reason), 0, 0, 0, 0, *_failure(last_failure), 0)
     return bool(await scripts.load("health")(redis, _KEYS, (b"", at_ms, 0, *item)))
+
+
+async def enable_probed(redis: Redis, endpoint_id: str, disabled_ms: int, now_ms: int, delivery: str) -> bool:
+    """Enable an endpoint because a probe got through; False unless it is still disabled as failing since then.
+
+    `delivery` is the id of the delivery that was sent. Leaves an entry for the outbox and forgets the failures.
+    """
+    args = (endpoint_id, disabled_ms, now_ms, delivery)
+    return bool(await scripts.load("probed")(redis, _PROBED_KEYS, args))
 
 
 class HealthStore:
@@ -71,7 +93,7 @@ class HealthStore:
         self._redis = redis
 
     async def report(self, reports: Sequence[HealthReport], disable_after_seconds: int, now_ms: int) -> list[str]:
-        """Merge the reports; the ids of the endpoints that are now disabled as `failing`.
+        """Merge the reports, warn the owners; the ids of the endpoints that are now disabled as `failing`.
 
         `now_ms` is store time. Reports of endpoints that were deleted are dropped.
         """
@@ -80,7 +102,12 @@ class HealthStore:
             args: list[scripts.Argument] = [secrets.token_bytes(8), now_ms, disable_after_seconds * 1_000]
             for report in reports[start : start + BATCH]:
                 args += (report.endpoint_id, report.number, 0, report.successes, report.failures_since_success)
-                args += (report.first_failure_ms, report.last_success_ms, *_failure(report.last_failure))
+                args += (
+                    report.first_failure_ms,
+                    report.last_success_ms,
+                    *_failure(report.last_failure),
+                    report.dead_ms,
+                )
             answer = await scripts.load("health")(self._redis, _KEYS, args)
             disabled += [endpoint.decode() for endpoint in answer]
         return list(dict.fromkeys(disabled))

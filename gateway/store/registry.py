@@ -173,12 +173,12 @@ class Registry(RegistryReader):
         stored = await scripts.load("registry_enable")(self._redis, keys, (endpoint_id, self._clock.wall_ms()))
         return values.unpack_endpoint(stored) if stored else None
 
-    async def pending_operational(self) -> list[operational.EndpointDisabled]:
+    async def pending_operational(self) -> list[operational.Entry]:
         """Operational events that wait to be published, in no order; each may be seen by several dispatchers."""
         entries: Any = await self._redis.hgetall(RegistryKeys.outbox)
         return [operational.decode(field, raw) for field, raw in entries.items()]
 
-    async def operational_done(self, entry: operational.EndpointDisabled) -> bool:
+    async def operational_done(self, entry: operational.Entry) -> bool:
         """Remove exactly this entry, after it was published; False when a newer one took its place."""
         keys = (RegistryKeys.outbox, RegistryKeys.changes)
         args = (entry.field, entry.raw, "", "", "")

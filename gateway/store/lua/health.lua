@@ -1,22 +1,29 @@
 #!lua flags=allow-oom
--- Merges reports of how endpoints do, and disables endpoints: the only script that does.
+-- Merges reports of how endpoints do, warns of those that go on failing, and disables endpoints: the only script that
+-- does.
 --
 -- KEYS  1 health, 2 endpoints, 3 numbers, 4 outbox, 5 changes
 -- ARGV  1 id of this call (8 bytes), or '' when it carries no counts, 2 now in ms, 3 ms of failure after which an
---       endpoint is disabled, then nine per endpoint: id, number (0 for any), reason to disable it at once (1 gone,
+--       endpoint is disabled, then ten per endpoint: id, number (0 for any), reason to disable it at once (1 gone,
 --       2 failing, 3 operator) or 0, successes, failures since the last success, time of the first of these, time of
---       the last success, time of the last failure, the last failure as JSON or ''
+--       the last success, time of the last failure, the last failure as JSON or '', time at which a delivery of it
+--       became a dead letter or 0
 -- Returns the ids of the endpoints that this call disabled.
 -- Invariant: a repeated call (same id, same now) counts nothing twice and answers the same; an endpoint that was
---       disabled stays as it is; disabling as gone or failing leaves exactly one entry in the outbox.
+--       disabled stays as it is, but that one that was failing may be gone; disabling as gone or failing leaves exactly
+--       one entry in the outbox. Until an endpoint succeeds again it is told at most once that a delivery is dead
+--       (`first_dead`), and once that half of the time is over (`half_time`); not when this call disables it.
 --
--- A health value: consecutive failures (4), failing since (8), last success (8), last failure (8), JSON of the latter.
+-- A health value: consecutive failures (4), failing since (8), last success (8), last failure (8), what was told of
+-- this period (1: 1 first_dead, 2 half_time), JSON of the last failure.
 -- Field `reports` of health: the ids of the last 128 calls. Reports of several dispatchers arrive in any order, so a
 -- success ends only the failures that began before it.
 
 local call_id, now, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local reasons = {'gone', 'failing', 'operator'}
-local KEPT_CALLS, PAUSED = 128, 4
+local GONE, FAILING, OPERATOR, PAUSED = 1, 2, 3, 4
+local FIRST_DEAD, HALF_TIME = 1, 2
+local KEPT_CALLS = 128
 
 local function is_repeated()
   local calls = redis.call('HGET', KEYS[1], 'reports') or ''
@@ -32,10 +39,18 @@ end
 local function load_health(number)
   local value = redis.call('HGET', KEYS[1], number)
   if not value then
-    return {failures = 0, since = 0, success = 0, failure = 0, last = ''}
+    return {failures = 0, since = 0, success = 0, failure = 0, told = 0, last = ''}
   end
-  local failures, since, success, failure = struct.unpack('>I4I8I8I8', value)
-  return {failures = failures, since = since, success = success, failure = failure, last = string.sub(value, 29)}
+  local failures, since, success, failure, told = struct.unpack('>I4I8I8I8B', value)
+  return {
+    failures = failures, since = since, success = success, failure = failure, told = told,
+    last = string.sub(value, 30),
+  }
+end
+
+local function begins(health, first)
+  local since = math.max(first, health.success)
+  health.since = health.since > 0 and math.min(health.since, since) or since
 end
 
 local function merge(health, at)
@@ -44,13 +59,16 @@ local function merge(health, at)
   if successes > 0 then
     health.success = math.max(health.success, success)
     if health.since <= success then
-      health.failures, health.since = 0, 0
+      health.failures, health.since, health.told = 0, 0, 0
     end
   end
   if failures > 0 and failure >= health.success then
-    local since = math.max(first, health.success)
+    begins(health, first)
     health.failures = health.failures + failures
-    health.since = health.since > 0 and math.min(health.since, since) or since
+  end
+  if tonumber(ARGV[at + 9]) > health.success then
+    -- whoever tells of the dead letter may be faster than the report of the failure that made it one
+    begins(health, tonumber(ARGV[at + 9]))
   end
   if failure >= health.failure and ARGV[at + 8] ~= '' then
     health.failure, health.last = failure, ARGV[at + 8]
@@ -59,18 +77,50 @@ end
 
 local function store_health(number, health)
   redis.call('HSET', KEYS[1], number,
-    struct.pack('>I4I8I8I8', health.failures, health.since, health.success, health.failure) .. health.last)
+    struct.pack('>I4I8I8I8B', health.failures, health.since, health.success, health.failure, health.told)
+      .. health.last)
 end
 
-local function announce(number, name, reason, health)
+local function put(number, field, entry)
+  local name = redis.call('HGET', KEYS[3], number)
+  if name then
+    entry.endpoint, entry.subscriber = string.match(name, '^(%S+) (%S+)$')
+    entry.number, entry.at_ms = number, now
+    redis.call('HSET', KEYS[4], field, cjson.encode(entry))
+  end
+end
+
+local function tell_failing(number, health, bit, reason, last)
+  if math.floor(health.told / bit) % 2 == 1 then
+    return
+  end
+  health.told = health.told + bit
+  put(number, number .. ':endpoint_failing:' .. reason .. ':' .. string.format('%.0f', health.since), {
+    reason = reason, failing_since_ms = health.since, disables_at_ms = health.since + limit,
+    consecutive_failures = health.failures, last_failure = last,
+  })
+end
+
+local function warn(number, health, at)
+  if health.since == 0 then
+    return
+  end
+  if tonumber(ARGV[at + 9]) > health.success then
+    tell_failing(number, health, FIRST_DEAD, 'first_dead', ARGV[at + 8])
+  end
+  if 2 * (now - health.since) >= limit then
+    tell_failing(number, health, HALF_TIME, 'half_time', health.last)
+  end
+end
+
+local function announce(number, reason, health)
   local field = number .. ':endpoint_disabled'
   local pending = redis.call('HGET', KEYS[4], field)
-  local endpoint, subscriber = string.match(name, '^(%S+) (%S+)$')
-  redis.call('HSET', KEYS[4], field, cjson.encode({
-    endpoint = endpoint, number = number, subscriber = subscriber, reason = reasons[reason], at_ms = now,
-    count = pending and cjson.decode(pending).count + 1 or 1, consecutive_failures = health.failures,
-    failing_since_ms = health.since, last_success_ms = health.success, last_failure = health.last,
-  }))
+  put(number, field, {
+    reason = reasons[reason], count = pending and cjson.decode(pending).count + 1 or 1,
+    consecutive_failures = health.failures, failing_since_ms = health.since, last_success_ms = health.success,
+    last_failure = health.last,
+  })
 end
 
 local function disable(id, value, number, reason, health)
@@ -78,9 +128,8 @@ local function disable(id, value, number, reason, health)
   redis.call('HSET', KEYS[2], id, string.sub(value, 1, 13)
     .. struct.pack('>I4BI8I8', revision + 1, reason, now, now) .. string.sub(value, 35))
   redis.call('XADD', KEYS[5], 'MAXLEN', '~', 10000, '*', 'kind', 'endpoint', 'id', id)
-  local name = redis.call('HGET', KEYS[3], number)
-  if reason ~= 3 and name then
-    announce(number, name, reason, health)
+  if reason ~= OPERATOR then
+    announce(number, reason, health)
   end
 end
 
@@ -94,16 +143,22 @@ local function handle(at)
   if not value or (ARGV[at + 1] ~= '0' and number ~= tonumber(ARGV[at + 1])) then
     return
   end
+  local status, since = string.byte(value, 18), struct.unpack('>I8', value, 19)
+  local on = status == 0 or status == PAUSED
   local health = load_health(number)
   if not repeated then
     merge(health, at)
-    store_health(number, health)
   end
   if reason == 0 and health.since > 0 and now - health.since >= limit then
-    reason = 2
+    reason = FAILING
   end
-  local status, since = string.byte(value, 18), struct.unpack('>I8', value, 19)
-  if reason > 0 and (status == 0 or status == PAUSED) then
+  if not repeated then
+    if on and reason == 0 then
+      warn(number, health, at)
+    end
+    store_health(number, health)
+  end
+  if reason > 0 and (on or (reason == GONE and status == FAILING)) then
     disable(id, value, number, reason, health)
     disabled[#disabled + 1] = id
   elseif reason > 0 and status == reason and since == now then
@@ -111,7 +166,7 @@ local function handle(at)
   end
 end
 
-for at = 4, #ARGV, 9 do
+for at = 4, #ARGV, 10 do
   handle(at)
 end
 return disabled

@@ -5,7 +5,7 @@ import pytest
 from redis.exceptions import ConnectionError as Disconnected
 
 from dispatcher import operational
-from gateway import ids
+from gateway import ids, rfc3339
 from gateway.model.endpoint import Endpoint
 from gateway.store import leases, outbox
 from tests.integration.dispatcher.rig import Hand, Rig
@@ -13,10 +13,10 @@ from tests.integration.dispatcher.rig import Hand, Rig
 EVERYTHING = ("*", "hookline.*")
 
 
-def told(rig: Rig, name: str = "owner") -> list[dict[str, Any]]:
-    """The operational events that came, without what else did."""
+def told(rig: Rig, name: str = "owner", kind: str = "delivery.dead") -> list[dict[str, Any]]:
+    """The operational events of one kind that came."""
     bodies = [json.loads(request.body) for request in rig.receiver.requests if request.name == name]
-    return [body for body in bodies if body["type"].startswith("hookline.")]
+    return [body for body in bodies if body["type"] == f"hookline.{kind}"]
 
 
 async def die(rig: Rig, hand: Hand, count: int, partition: int = 0) -> list[ids.Address]:
@@ -47,7 +47,7 @@ async def test_dead_letters_are_told_once_a_minute_with_their_count(four: Rig, e
     hand = await four.hand()
     for partition in range(3):
         addresses = await die(four, hand, 2, partition)
-    assert await speak(hand) == 1
+    assert await speak(hand) == 2, "and that the endpoint is failing"
     (event,) = told(four)
     data = event["data"]
     assert (event["type"], event["source"]) == ("hookline.delivery.dead", "/hookline")
@@ -78,7 +78,7 @@ async def test_two_dispatchers_tell_once(four: Rig, endpoints: list[Endpoint]) -
             await hand.work()
             await hand.pass_time(3)
     assert len(await outbox.pending(four.redis, four.partitions)) == 4
-    assert sum([await speak(hand) for hand in (first, second, first, second)]) == 1
+    assert sum([await speak(hand) for hand in (first, second, first, second)]) == 2
     for partition in range(4):
         await four.publish(1, partition)
     for _ in range(2):
@@ -87,6 +87,7 @@ async def test_two_dispatchers_tell_once(four: Rig, endpoints: list[Endpoint]) -
             await hand.pass_time(3)
     assert [await speak(hand) for hand in (second, first, second)] == [0, 0, 0], "a minute is one of both"
     assert [event["data"]["count"] for event in told(four)] == [4]
+    assert len(told(four, kind="endpoint.failing")) == 1
 
 
 async def test_a_delivery_of_an_operational_event_causes_no_other(four: Rig, endpoints: list[Endpoint]) -> None:
@@ -117,11 +118,13 @@ async def test_a_disabled_endpoint_is_told_to_its_subscriber(four: Rig, endpoint
     await hand.attempts.finish()
     await hand.settle()
     assert await speak(hand) >= 1
-    (event,) = [event for event in told(four) if event["type"] == "hookline.endpoint.disabled"]
+    (event,) = told(four, kind="endpoint.disabled")
     data = event["data"]
     assert (data["endpoint"], data["reason"], data["count"]) == ("bad", "gone", 1)
     assert data["delivery"] == four.key(address, endpoints[1]).delivery_id
+    assert data["event"] == address.event_id
     assert data["last_attempt"] == {"error": "http_status", "response_status": 410}
+    assert told(four, kind="endpoint.failing") == []
 
 
 async def test_an_endpoint_that_fails_for_too_long_is_disabled_and_told(four: Rig, endpoints: list[Endpoint]) -> None:
@@ -140,10 +143,52 @@ async def test_an_endpoint_that_fails_for_too_long_is_disabled_and_told(four: Ri
     assert (endpoint.status, endpoint.disabled_reason) == ("disabled", "failing")
     await hand.settle()
     assert await speak(hand) >= 1
-    reasons = [event["data"]["reason"] for event in told(four) if event["type"] == "hookline.endpoint.disabled"]
-    assert reasons == ["failing"]
+    assert [event["data"]["reason"] for event in told(four, kind="endpoint.disabled")] == ["failing"]
+    assert [event["data"]["reason"] for event in told(four, kind="endpoint.failing")] == ["half_time"]
     assert await four.done()
     assert await four.balanced()
+
+
+async def test_an_owner_is_told_of_the_first_dead_letter_of_a_failing_endpoint(
+    four: Rig, endpoints: list[Endpoint]
+) -> None:
+    hand = await four.hand()
+    first_ms = hand.time.now_ms()
+    (address,) = await die(four, hand, 1)
+    await hand.turn("health")
+    await speak(hand)
+    (event,) = told(four, kind="endpoint.failing")
+    data, key = event["data"], four.key(address, endpoints[1])
+    assert (data["endpoint"], data["reason"], data["consecutive_failures"]) == ("bad", "first_dead", 2)
+    assert (data["delivery"], data["event"]) == (key.delivery_id, address.event_id)
+    assert data["last_attempt"] == {"error": "http_status", "response_status": 500}
+    since, disables = rfc3339.parse_ms(data["failing_since"]), rfc3339.parse_ms(data["disables_at"])
+    assert first_ms <= since <= hand.time.now_ms()
+    assert disables == since + four.settings.disable_after * 1_000
+    assert event["id"] == f"op:{key.delivery_id}:endpoint_failing:first_dead:{since}"
+    for _ in range(2):
+        await die(four, hand, 1)
+        await hand.pass_time(operational.QUIET_SECONDS)
+        await speak(hand)
+    assert len(told(four)) == 3
+    assert len(told(four, kind="endpoint.failing")) == 1, "once until it is healthy again"
+
+
+async def test_a_delivery_that_dies_among_others_that_get_through_makes_no_endpoint_failing(
+    four: Rig, endpoints: list[Endpoint]
+) -> None:
+    hand = await four.hand()
+    await four.publish()
+    await hand.work()
+    await hand.pass_time(3)
+    await hand.work()
+    four.receiver.answer("bad", 200)
+    await four.publish()
+    await hand.work()
+    await hand.turn("health")
+    await speak(hand)
+    assert len(told(four)) == 1
+    assert told(four, kind="endpoint.failing") == []
 
 
 async def test_another_subscriber_hears_nothing_of_it(four: Rig, endpoints: list[Endpoint]) -> None:
@@ -151,8 +196,9 @@ async def test_another_subscriber_hears_nothing_of_it(four: Rig, endpoints: list
     hand = await four.hand()
     await die(four, hand, 1)
     await speak(hand)
-    assert told(four)
-    assert told(four, "stranger") == []
+    for kind in ("delivery.dead", "endpoint.failing"):
+        assert told(four, kind=kind)
+        assert told(four, "stranger", kind) == []
 
 
 async def test_publishing_twice_is_one_event(

@@ -12,6 +12,7 @@ from gateway.store import health as module
 from gateway.store.changes import Change
 from gateway.store.health import HealthReport, HealthStore
 from gateway.store.keys import RegistryKeys
+from gateway.store.operational import EndpointDisabled
 from gateway.store.registry import Registry
 from tests.integration.gateway.store.clock import HandClock
 
@@ -47,6 +48,10 @@ async def health(registry: Registry, redis: Redis) -> HealthStore:
 
 async def one(health: HealthStore) -> Health:
     return (await health.get([1]))[1]
+
+
+async def disabled(registry: Registry) -> list[EndpointDisabled]:
+    return [entry for entry in await registry.pending_operational() if isinstance(entry, EndpointDisabled)]
 
 
 async def test_an_endpoint_without_attempts_has_no_health(health: HealthStore) -> None:
@@ -97,7 +102,7 @@ async def test_an_endpoint_that_fails_for_too_long_is_disabled_once(health: Heal
     assert stored
     assert (stored.status, stored.disabled_reason, stored.disabled_ms) == ("disabled", "failing", at)
     assert (await registry.changes_since(cursor)).changes == (Change("endpoint", "a"),)
-    (entry,) = await registry.pending_operational()
+    (entry,) = await disabled(registry)
     assert (entry.reason, entry.at_ms, entry.consecutive_failures) == ("failing", at, 10)
     assert (entry.failing_since_ms, entry.last_failure) == (NOW, failure(at))
 
@@ -110,7 +115,7 @@ async def test_a_success_in_time_keeps_an_endpoint_enabled(health: HealthStore, 
     stored = await registry.get_endpoint("a")
     assert stored
     assert stored.status == "enabled"
-    assert await registry.pending_operational() == []
+    assert await disabled(registry) == []
 
 
 async def test_an_enabled_endpoint_gets_the_whole_time_again(health: HealthStore, registry: Registry) -> None:
@@ -154,7 +159,7 @@ async def test_a_call_repeated_after_other_calls_is_still_recognised(plain_redis
         RegistryKeys.outbox,
         RegistryKeys.changes,
     ]
-    args: list[scripts.Argument] = [b"call-one", NOW, 3_600_000, "a", 1, 0, 0, 2, NOW, 0, NOW, b""]
+    args: list[scripts.Argument] = [b"call-one", NOW, 3_600_000, "a", 1, 0, 0, 2, NOW, 0, NOW, b"", 0]
     await scripts.load("health")(plain_redis, keys, args)
     for index in range(100):
         await health.report([failed(NOW + index, NOW + index)], HOUR, NOW + index)
