@@ -185,6 +185,8 @@ def classify(phase: Phase, error: Exception) -> Failure:
             return "tls", tls.describe(error)
         case TimeoutError() if phase == "connecting":
             return "connect_timeout", "the address did not answer"
+        case ConnectionResetError():
+            return "reset", "the receiver accepted the connection and closed it at once"
         case OSError() if phase == "connecting":
             return "connect_refused", error.strerror or str(error)
         case OSError():

@@ -4,9 +4,9 @@
         ... send to ("127.0.0.1", receiver.port) ...
         assert receiver.requests == [...]
 
-A script is a coroutine function of one `Peer`, that is of one accepted connection; the connection is closed
-when it
-returns. Everything ends with the `async with` block.
+A script is a coroutine function of one `Peer`, that is of one accepted connection; the connection is closed when it
+returns. Everything ends with the `async with` block. `tests.support.adversary_service` runs them all in a process of
+their own.
 """
 
 import asyncio
@@ -57,6 +57,10 @@ class Peer:
         self._writer.write(data)
         await self._writer.drain()
 
+    async def byte(self) -> bytes:
+        """The next byte of the request, b"" when the client has closed."""
+        return await self._reader.read(1)
+
     async def closed(self) -> None:
         """Wait until the client has closed, whatever it still sends."""
         while await self._reader.read(65_536):
@@ -70,15 +74,16 @@ class Peer:
 
 
 class Adversary:
-    """A server on a free port of 127.0.0.1; `tls` makes it speak TLS.
+    """A server on a free port of `host`; `tls` makes it speak TLS.
 
     `connections` counts what was accepted, `closed_connections` what of it has ended; `requests` are the
     whole requests that came, `arrived` is set with each.
     """
 
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self._script = script
         self._tls = tls
+        self._host = host
         self._server: asyncio.Server | None = None
         self._peers: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -88,7 +93,7 @@ class Adversary:
         self.arrived = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, self._host, self.port, ssl=self._tls, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -162,6 +167,27 @@ async def hang(peer: Peer) -> None:
     """Read everything, say nothing."""
     await peer.request()
     await peer.closed()
+
+
+def slow_reader(seconds: float) -> Script:
+    """Read one byte of the request per so many seconds."""
+
+    async def script(peer: Peer) -> None:
+        while await peer.byte():
+            await pause(seconds)
+
+    return script
+
+
+def answer_before_reading(response: bytes) -> Script:
+    """Some bytes at once, then RST, whatever the request."""
+
+    async def script(peer: Peer) -> None:
+        await peer.say(response)
+        await peer.head()
+        peer.reset()
+
+    return script
 
 
 async def deaf(peer: Peer) -> None:
