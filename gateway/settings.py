@@ -82,6 +82,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "retry_schedule": parse_schedule,
     "deadline_seconds": _between(1, 300),
     "max_in_flight": _between(1, 10_000),
+    "hold_limit": _between(1, 10_000_000),
+    "order_limit": _between(1, 10_000_000),
     "disable_after": parse_duration,
     "success_body_bytes": _between(0, 65_536),
     "failure_body_bytes": _between(0, 65_536),
@@ -109,6 +111,8 @@ class Settings:
     retry_schedule: tuple[int, ...] = DEFAULT_SCHEDULE
     deadline_seconds: int = 15
     max_in_flight: int = 64
+    hold_limit: int = 100_000
+    order_limit: int = 10_000
     disable_after: int = 5 * 86_400
     success_body_bytes: int = 256
     failure_body_bytes: int = 4_096
