@@ -34,6 +34,7 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True):
     partitionkey: str | None = None
 
 
+_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 _FIELDS = tuple(field.name for field in msgspec.structs.fields(Envelope))
 _decode = msgspec.json.Decoder(Envelope).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -72,36 +73,56 @@ def read_items(raw: bytes) -> list[bytes]:
 def _read_quickly(raw: bytes) -> Envelope | None:
     try:
         envelope = _decode(raw)
-        if not _is_plain(raw) or any(_faults(msgspec.structs.asdict(envelope))):
+        if _has_fault(envelope) or not _is_plain(raw, _decode_any(raw)):
             return None
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError):
         return None
     return envelope
 
 
-def _is_plain(raw: bytes) -> bool:
-    """Whether no key can be twice, nothing nests deeply, and everything decodes; False means only: look closer.
+def _has_fault(envelope: Envelope) -> bool:
+    """Whether any text of it is not plainly right; `_faults` says what it is."""
+    event_type, event_id, source = envelope.type, envelope.id, envelope.source
+    if not patterns.is_event_type(event_type) or event_type.startswith(RESERVED_TYPE):
+        return True
+    if event_id is not None and not ids.is_own_id(event_id):
+        return True
+    for text in (envelope.subject, envelope.partitionkey):
+        if text is not None and not _TEXT.fullmatch(text):
+            return True
+    if source is not None and not _SOURCE.fullmatch(source):
+        return True
+    if envelope.subscriber is not None and not ids.OWN_ID.fullmatch(envelope.subscriber):
+        return True
+    return envelope.time is not None and _time_fault(envelope.time) is not None
 
-    Every key is followed by a colon. Without space before colons, `":` occurs at least once per key, so an equal
-    number of keys after decoding (where a second key of one name is gone) proves that there was none.
+
+def _is_plain(raw: bytes, value: Any) -> bool:
+    """Whether no key is twice in `value`, which `raw` decodes to, and nothing nests deeply; False: look closer.
+
+    Every key is followed by a colon, with or without space before it. So as many colons as there are keys after
+    decoding, where a second key of one name is gone, prove that there was none. Where texts have colons in them, the
+    same holds for `":`, if no colon has space before it.
     """
-    if raw.count(b"{") + raw.count(b"[") > strict_json.MAXIMUM_DEPTH:
-        return False
-    if b" :" in raw or b"\t:" in raw or b"\n:" in raw or b"\r:" in raw:
-        return False
-    return _count_keys(_decode_any(raw)) == raw.count(b'":')
+    keys = _count_keys(value, 1)
+    if raw.count(b":") == keys:
+        return True
+    return raw.count(b'":') == keys and not any(spaced in raw for spaced in _SPACED_COLONS)
 
 
-def _count_keys(value: Any) -> int:
+def _count_keys(value: Any, depth: int) -> int:
+    if depth > strict_json.MAXIMUM_DEPTH:
+        raise RecursionError
+    count = 0
     if type(value) is dict:
         count = len(value)
-        for inner in value.values():
-            if type(inner) is dict or type(inner) is list:
-                count += _count_keys(inner)
-        return count
-    if type(value) is list:
-        return sum([_count_keys(inner) for inner in value if type(inner) is dict or type(inner) is list])
-    return 0
+        value = value.values()
+    elif type(value) is not list:
+        return 0
+    for inner in value:
+        if type(inner) is dict or type(inner) is list:
+            count += _count_keys(inner, depth + 1)
+    return count
 
 
 def _read_slowly(raw: bytes) -> Envelope:

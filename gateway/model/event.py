@@ -9,6 +9,7 @@ from gateway import ids
 
 DIGEST_BYTES = 16
 _LENGTH = struct.Struct(">I")
+_ABSENT = _LENGTH.pack(0)
 _header_encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.msgpack.Decoder(tuple[str, ...])
 _HEADER_FIELDS = 9
@@ -56,12 +57,14 @@ class NewEvent(msgspec.Struct, frozen=True):
 
 def identity_digest(texts: tuple[str, ...], data: bytes) -> bytes:
     """What tells two events with one id apart, and what the owner checks before it signs."""
-    parts: list[bytes] = []
-    for text in texts:
-        raw = text.encode()
-        parts += (_LENGTH.pack(len(raw)), raw)
+    parts = [_prefixed(text) if text else _ABSENT for text in texts]
     parts += (_LENGTH.pack(len(data)), data)
     return hashlib.sha256(b"".join(parts)).digest()[:DIGEST_BYTES]
+
+
+def _prefixed(text: str) -> bytes:
+    raw = text.encode()
+    return _LENGTH.pack(len(raw)) + raw
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -79,6 +82,11 @@ class Event(msgspec.Struct, frozen=True):
     traceparent: str = ""
     endpoint: str = ""
     digest: bytes = b""
+
+    @property
+    def ordering_key(self) -> str:
+        """`partitionkey`, else `subject`, else ''."""
+        return self.partitionkey or self.subject
 
     @property
     def accepted_ms(self) -> int:

@@ -21,6 +21,8 @@ FLUSH_TTL_MS = 60_000
 MAX_ITEMS = 256
 MAX_BYTES = 512 * 1024
 _ANSWER = struct.Struct(">BQI")
+_INDEXES = struct.Struct(">HH")
+_NONE = 0
 
 
 class Outcome(enum.IntEnum):
@@ -53,23 +55,25 @@ class Append:
         self.partition = partition.number
         self.keys = [partition.log, partition.ids, partition.claims, partition.counters, partition.types]
         self.keys.append(partition.flush(secrets.token_hex(8)))
-        positions: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
         types: dict[str, int] = {}
         items: list[scripts.Argument] = []
         for new in new_events:
-            header = new.header()
-            types[new.type] = index = self._position(positions, partition.type_index(new.type))
-            items += (header, new.data, new.id, header[: events.DIGEST_BYTES], index)
-            subject = partition.subject_index(subject_bucket(new.subject)) if new.subject else ""
-            items.append(self._position(positions, subject) if subject else 0)
+            type_index = types.get(new.type)
+            if type_index is None:
+                type_index = types[new.type] = self._position(partition.type_index(new.type))
+            subject_index = (
+                self._position(partition.subject_index(subject_bucket(new.subject))) if new.subject else _NONE
+            )
+            items += (new.header(), new.data, _INDEXES.pack(type_index, subject_index) + new.id.encode())
         named: list[scripts.Argument] = [part for pair in types.items() for part in pair]
         self.args: list[scripts.Argument] = [partition.number, FLUSH_TTL_MS, len(types), *named, *items]
 
-    def _position(self, positions: dict[str, int], key: str) -> int:
-        position = positions.get(key)
+    def _position(self, key: str) -> int:
+        position = self._positions.get(key)
         if position is None:
             self.keys.append(key)
-            position = positions[key] = len(self.keys)
+            position = self._positions[key] = len(self.keys)
         return position
 
     @property
