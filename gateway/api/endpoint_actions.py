@@ -61,7 +61,8 @@ async def _missed_since(call: Call, endpoint: Endpoint) -> int | None:
     health = (await call.services.health.get([endpoint.number])).get(endpoint.number)
     if health is None or health.failing_since_ms is None:
         return endpoint.disabled_ms
-    attempt_ms = (call.services.settings.deadline_seconds + 1) * 1_000
+    deadline_seconds = endpoint.deadline_seconds or call.services.settings.deadline_seconds
+    attempt_ms = (deadline_seconds + 1) * 1_000
     return min(endpoint.disabled_ms, health.failing_since_ms - attempt_ms)
 
 

@@ -12,14 +12,17 @@ from gateway import ids
 from gateway.api import endpoint_rules as rules
 from gateway.api import fields
 from gateway.api.services import Services
-from gateway.model.endpoint import Endpoint
+from gateway.model.endpoint import Endpoint, Status
 from gateway.model.subscriber import Kind
 from gateway.problems import FieldError
 from gateway.store import connection
 from gateway.store.vault import Place
 from receivers import secrets
 
-WRITABLE = ("url", "event_types", "description", "metadata", "status", "retry_schedule", "headers")
+WRITABLE = (
+    "url", "event_types", "description", "metadata", "status", "retry_schedule", "deadline_seconds", "max_in_flight",
+    "rate", "ordered", "on_failure", "headers",
+)  # fmt: skip
 Rule = Callable[[Any, str], Iterator[FieldError]]
 _RULES: Mapping[str, Rule] = {"event_types": rules.event_types, "metadata": rules.metadata, "headers": rules.headers}
 _NEW_RULES: Mapping[str, Rule] = {"id": rules.own_id, "secret": rules.secret}
@@ -76,8 +79,11 @@ async def new_endpoint(services: Services, values: Mapping[str, Any], subscriber
 
 
 async def changed(services: Services, old: Endpoint, values: Mapping[str, Any]) -> Endpoint:
-    """The endpoint with its writable fields from good values; a status that changes is the operator's doing."""
-    schedule = values["retry_schedule"]
+    """The endpoint with its writable fields from good values; a status that changes is the operator's doing.
+
+    One that is not ordered any more waits for no replay.
+    """
+    schedule, rate = values["retry_schedule"], values["rate"]
     new = msgspec.structs.replace(
         old,
         url=values["url"],
@@ -85,14 +91,30 @@ async def changed(services: Services, old: Endpoint, values: Mapping[str, Any]) 
         description=values["description"],
         metadata=values["metadata"],
         retry_schedule=None if schedule is None else tuple(schedule),
+        deadline_seconds=values["deadline_seconds"],
+        max_in_flight=values["max_in_flight"],
+        rate=None if rate is None else rate.to_model(),
+        ordered=values["ordered"],
+        on_failure=values["on_failure"],
+        catch_up=old.catch_up if values["ordered"] else "",
         headers=values["headers"],
     )
-    if values["status"] == old.status:
-        return new
-    if values["status"] == "enabled":
-        return msgspec.structs.replace(new, status="enabled", disabled_reason=None, disabled_ms=None)
-    now = await connection.store_ms(services.redis)
-    return msgspec.structs.replace(new, status="disabled", disabled_reason="operator", disabled_ms=now)
+    return await with_status(services, new, values["status"])
+
+
+async def with_status(services: Services, old: Endpoint, status: Status) -> Endpoint:
+    """The endpoint in this status, since now if it was in another one."""
+    if status == old.status:
+        return old
+    now = None if status == "enabled" else await connection.store_ms(services.redis)
+    disabled = status == "disabled"
+    return msgspec.structs.replace(
+        old,
+        status=status,
+        disabled_reason="operator" if disabled else None,
+        disabled_ms=now if disabled else None,
+        paused_ms=now if status == "paused" else None,
+    )
 
 
 def writable_fields(endpoint: Endpoint) -> dict[str, Any]:

@@ -1,18 +1,18 @@
 """How an endpoint looks in the API: what may be sent, what is shown."""
 
-import dataclasses
-from collections.abc import Mapping
+import math
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from gateway import rfc3339
 from gateway.model import endpoint as model
 from gateway.settings import MAX_SCHEDULE_SECONDS, MIN_SCHEDULE_SECONDS
 
 HIDDEN = "***"
-READ_ONLY = frozenset({"disabled_reason", "health", "created_at", "updated_at"})
+MAXIMUM_RATE = 100_000
+MAXIMUM_BURST = 1_000_000
+READ_ONLY = frozenset({"disabled_reason", "paused_at", "catch_up", "held", "health", "created_at", "updated_at"})
 """Fields of `Endpoint` that a PUT ignores."""
 Id = Annotated[
     str,
@@ -29,8 +29,33 @@ Wait = Annotated[int, Meta(ge=MIN_SCHEDULE_SECONDS, le=MAX_SCHEDULE_SECONDS)]
 Schedule = Annotated[
     list[Wait], Meta(min_length=1, max_length=50, description="Seconds to wait after each failed attempt.")
 ]
+Deadline = Annotated[
+    int, Meta(ge=1, le=300, description="Seconds for one attempt as a whole; null: HOOKLINE_DEADLINE_SECONDS.")
+]
+InFlight = Annotated[int, Meta(ge=1, le=10_000, description="Attempts at the same time; null: HOOKLINE_MAX_IN_FLIGHT.")]
+Ordered = Annotated[
+    bool, Meta(description="Deliveries of one ordering key go one after the other, in the order of acceptance.")
+]
+OnFailure = Annotated[
+    model.OnFailure,
+    Meta(
+        description="Of an ordered endpoint: `block` holds what follows a failed delivery of its key until that one is "
+        "delivered or dead; `skip` lets what follows pass it by."
+    ),
+]
 Headers = Annotated[dict[str, str], Meta(description="Sent with every attempt; at most 20, 1 KB each.")]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class Rate(msgspec.Struct):
+    """How fast attempts may start: `per_second` on average, `burst` at once; absent: what one second brings."""
+
+    per_second: Annotated[float, Meta(gt=0, le=MAXIMUM_RATE)]
+    burst: Annotated[int, Meta(ge=1, le=MAXIMUM_BURST)] | None = None
+
+    def to_model(self) -> model.Rate:
+        """The rate, with the default of `burst`."""
+        return model.Rate(self.per_second, self.burst or max(1, math.ceil(self.per_second)))
 
 
 class WritableEndpoint(msgspec.Struct):
@@ -42,7 +67,19 @@ class WritableEndpoint(msgspec.Struct):
     metadata: Metadata = {}
     status: model.Status = "enabled"
     retry_schedule: Schedule | None = None
+    deadline_seconds: Deadline | None = None
+    max_in_flight: InFlight | None = None
+    rate: Rate | None = None
+    ordered: Ordered = False
+    on_failure: OnFailure = "block"
     headers: Headers = {}
+
+
+class RatePatch(msgspec.Struct, omit_defaults=True):
+    """A merge patch of a rate."""
+
+    per_second: Annotated[float, Meta(gt=0, le=MAXIMUM_RATE)] | msgspec.UnsetType = msgspec.UNSET
+    burst: Annotated[int, Meta(ge=1, le=MAXIMUM_BURST)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class EndpointPatch(msgspec.Struct, omit_defaults=True):
@@ -54,6 +91,11 @@ class EndpointPatch(msgspec.Struct, omit_defaults=True):
     metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     status: model.Status | msgspec.UnsetType | None = msgspec.UNSET
     retry_schedule: Schedule | msgspec.UnsetType | None = msgspec.UNSET
+    deadline_seconds: Deadline | msgspec.UnsetType | None = msgspec.UNSET
+    max_in_flight: InFlight | msgspec.UnsetType | None = msgspec.UNSET
+    rate: RatePatch | msgspec.UnsetType | None = msgspec.UNSET
+    ordered: Ordered | msgspec.UnsetType | None = msgspec.UNSET
+    on_failure: OnFailure | msgspec.UnsetType | None = msgspec.UNSET
     headers: dict[str, str | None] | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -102,11 +144,32 @@ class Endpoint(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any]
     status: model.Status
     disabled_reason: model.DisabledReason | None
+    paused_at: Time | None
     retry_schedule: tuple[int, ...] | None
+    deadline_seconds: int | None
+    max_in_flight: int | None
+    rate: Rate | None
+    ordered: bool
+    on_failure: model.OnFailure
+    catch_up: Annotated[str, Meta(description="The replay that live events wait for.")] | None
     headers: dict[str, str]
     health: Health
     created_at: Time
     updated_at: Time
+
+
+class Held(msgspec.Struct):
+    """What waits for an endpoint now: held, or for its capacity. Not what is scheduled for a later time."""
+
+    count: int
+    oldest: Annotated[str, Meta(description="A delivery.")] | None
+    oldest_accepted_at: Time | None
+
+
+class EndpointDetail(Endpoint, kw_only=True):
+    """An endpoint with what waits for it."""
+
+    held: Held
 
 
 class CreatedEndpoint(Endpoint, kw_only=True):
@@ -135,53 +198,3 @@ class Secret(msgspec.Struct):
     """The signing secret."""
 
     secret: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Shown:
-    """What a caller may see of an endpoint, and what is needed to show it."""
-
-    health: Mapping[int, model.Health]
-    disable_after_seconds: int
-    header_values: bool
-
-
-def fields_of(endpoint: model.Endpoint, shown: Shown) -> dict[str, Any]:
-    """The fields of `Endpoint`, for it and its variants."""
-    headers = endpoint.headers if shown.header_values else dict.fromkeys(endpoint.headers, HIDDEN)
-    disable_after = shown.disable_after_seconds if endpoint.status != "disabled" else None
-    return {
-        "id": endpoint.id,
-        "subscriber": endpoint.subscriber,
-        "url": endpoint.url,
-        "event_types": endpoint.event_types,
-        "description": endpoint.description,
-        "metadata": endpoint.metadata,
-        "status": endpoint.status,
-        "disabled_reason": endpoint.disabled_reason,
-        "retry_schedule": endpoint.retry_schedule,
-        "headers": headers,
-        "health": health_view(shown.health.get(endpoint.number, model.Health()), disable_after),
-        "created_at": rfc3339.format_ms(endpoint.created_ms),
-        "updated_at": rfc3339.format_ms(endpoint.updated_ms),
-    }
-
-
-def health_view(health: model.Health, disable_after_seconds: int | None) -> Health:
-    """Health with times as text; `disable_after_seconds` is HOOKLINE_DISABLE_AFTER, None if disabled already."""
-    last = health.last_failure
-    since = health.failing_since_ms
-    disables = None if since is None or disable_after_seconds is None else since + disable_after_seconds * 1_000
-    return Health(
-        consecutive_failures=health.consecutive_failures,
-        failing_since=_time(since),
-        last_success_at=_time(health.last_success_ms),
-        last_failure=LastFailure(rfc3339.format_ms(last.at_ms), last.error, last.status, last.delivery)
-        if last
-        else None,
-        disables_at=_time(disables),
-    )
-
-
-def _time(milliseconds: int | None) -> str | None:
-    return None if milliseconds is None else rfc3339.format_ms(milliseconds)

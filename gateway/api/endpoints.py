@@ -8,22 +8,22 @@ answer that made it and at its own path, nowhere else.
 
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 from gateway import problems
 from gateway.api import access, endpoint_drafts, fields, pages
 from gateway.api import endpoint_types as types
 from gateway.api.call import Answer, Call
-from gateway.api.endpoint_views import show, show_many
+from gateway.api.endpoint_views import show, show_detail, show_many
 from gateway.api.openapi import JSON, MERGE_PATCH, PAGE_PARAMETERS, Operation, Parameter, Route
-from gateway.model.endpoint import Endpoint
+from gateway.model.endpoint import Endpoint, Status
 from gateway.model.subscriber import Subscriber
 from gateway.problems import FieldError, Problem, field_error
 from gateway.store import errors
 from gateway.store.vault import Place
 
 ATTEMPTS = 5
-_STATUSES = ("enabled", "disabled")
+_STATUSES = get_args(Status)
 
 
 async def create(call: Call) -> Answer:
@@ -66,7 +66,7 @@ async def list_of_subscriber(call: Call) -> Answer:
 async def _page(call: Call, found: Iterable[Endpoint]) -> Answer:
     status = call.query.get("status")
     if status not in {None, *_STATUSES}:
-        raise Problem("invalid_parameter", f"status is {status!r:.64}; it is enabled or disabled")
+        raise Problem("invalid_parameter", f"status is {status!r:.64}; it is one of {', '.join(_STATUSES)}")
     scope = f"endpoints {call.path.get('id')} {call.key.subscriber}"
     request = pages.read(call.query, scope, call.services.meta.cursor_key)
     page = request.cut(((one.created_ms, one.id), one) for one in found if status in {None, one.status})
@@ -76,7 +76,7 @@ async def _page(call: Call, found: Iterable[Endpoint]) -> Answer:
 
 async def get(call: Call) -> Answer:
     """GET /v1/endpoints/{id}."""
-    return Answer(types.Endpoint(**await show(call, await access.endpoint(call, call.path["id"]))))
+    return Answer(await show_detail(call, await access.endpoint(call, call.path["id"])))
 
 
 async def get_secret(call: Call) -> Answer:
@@ -99,10 +99,11 @@ async def put(call: Call) -> Answer:
             problems.not_found("endpoint", old.id)
         return await (_put_new(call, body) if old is None else _put_over(call, body, old))
 
-    return await _repeated(call, once)
+    return await repeated(call, once)
 
 
-async def _repeated(call: Call, once: Callable[[], Awaitable[Answer]]) -> Answer:
+async def repeated(call: Call, once: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Read, decide and write until nobody came between; raises Problem `changed_meanwhile` after some attempts."""
     for _ in range(ATTEMPTS):
         try:
             return await once()
@@ -169,7 +170,7 @@ async def patch(call: Call) -> Answer:
         problems.refuse_fields(wrong)
         return await _store_over(call, values, old)
 
-    return await _repeated(call, once)
+    return await repeated(call, once)
 
 
 async def delete(call: Call) -> Answer:
@@ -204,8 +205,8 @@ ROUTES = (
         parameters=(_SUBSCRIBER, _STATUS, *PAGE_PARAMETERS), problems=("invalid_cursor",),
     ), list_all),
     Route(Operation(
-        "get_endpoint", "GET", ENDPOINT, "One endpoint with its health",
-        answers={200: types.Endpoint}, scope="read", problems=("not_found",),
+        "get_endpoint", "GET", ENDPOINT, "One endpoint with its health and what waits for it",
+        answers={200: types.EndpointDetail}, scope="read", problems=("not_found",),
     ), get),
     Route(Operation(
         "put_endpoint", "PUT", ENDPOINT, "Make or replace an endpoint", scope="manage", headers=_LOCATION,

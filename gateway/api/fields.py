@@ -1,12 +1,12 @@
 """Reads a JSON object into the types of a request body, and names every field that is wrong, not only the first.
 
-The declaration is a msgspec struct, the same one that OpenAPI shows. Each field is judged by itself; an unknown one is
-refused, since a misspelt field that is ignored is worse than an error. Rules that types cannot say are checks of the
-resource, which add to the same list.
+The declaration is a msgspec struct, the same one that OpenAPI shows. Each field is judged by itself, those of a struct
+inside too; an unknown one is refused, since a misspelt field that is ignored is worse than an error. Rules that types
+cannot say are checks of the resource, which add to the same list.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
@@ -42,14 +42,33 @@ def read(body: Mapping[str, Any], struct: type[msgspec.Struct], prefix: str = ""
 
 
 def _convert(value: Any, field: msgspec.structs.FieldInfo, name: str, values: dict[str, Any]) -> Iterable[FieldError]:
+    struct = _struct_of(field)
+    if struct is not None and isinstance(value, dict):
+        inner = read(value, struct, name + ".")
+        if not inner.errors:
+            values[field.name] = struct(**inner.values)
+        return inner.errors
     try:
         values[field.name] = msgspec.convert(value, field.type)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(_AT)
         if reason.startswith("Invalid enum value"):
-            reason = f"expected one of {', '.join(map(repr, get_args(field.type)))}"
+            reason = f"expected one of {', '.join(map(repr, _choices(field.type)))}"
         return [field_error(name + place.rstrip("`"), reason[:1].lower() + reason[1:], value)]
     return []
+
+
+def _choices(declared: Any) -> Iterable[Any]:
+    """The values of the literals in a type."""
+    if get_origin(declared) is Literal:
+        return get_args(declared)
+    return [choice for inner in get_args(declared) for choice in _choices(inner)]
+
+
+def _struct_of(field: msgspec.structs.FieldInfo) -> type[msgspec.Struct] | None:
+    """The struct that a field holds, or may hold."""
+    types = (field.type, *get_args(field.type))
+    return next((one for one in types if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

@@ -7,6 +7,7 @@ import msgspec
 from gateway.api import (
     deliveries,
     endpoint_actions,
+    endpoint_pause,
     endpoints,
     events,
     openapi_document,
@@ -39,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
     *subscribers.ROUTES,
     *endpoints.ROUTES,
     *endpoint_actions.ROUTES,
+    *endpoint_pause.ROUTES,
     *events.ROUTES,
     *deliveries.ROUTES,
     *redelivery.ROUTES,

@@ -28,6 +28,8 @@ EXPECTED = {
     "/v1/endpoints/{id}/secret": {"get"},
     "/v1/endpoints/{id}/enable": {"post"},
     "/v1/endpoints/{id}/disable": {"post"},
+    "/v1/endpoints/{id}/pause": {"post"},
+    "/v1/endpoints/{id}/resume": {"post"},
     "/v1/endpoints/{id}/test": {"post"},
     "/v1/replays": {"get", "post"},
     "/v1/replays/{id}": {"get"},

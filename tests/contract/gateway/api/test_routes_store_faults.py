@@ -33,11 +33,9 @@ BODIES: dict[str, object] = {
 IDS = {"subscribers": "shop", "endpoints": "e", "deliveries": "dlv_" + "0" * 31 + "1"}
 """Ids that only the store can say to be unknown: a malformed one is 404 without asking it."""
 WITH_KEY = [operation for operation in OPERATIONS if operation.scope is not None]
-WRITES = [
-    operation
-    for operation in WITH_KEY
-    if operation.method != "GET" and operation.name not in {"redeliver_delivery", "redeliver_event", "cancel_replay"}
-]
+_WRITE_NOTHING = {"redeliver_delivery", "redeliver_event", "cancel_replay", "resume_endpoint"}
+"""What there is nothing to write for here: unknown ids, and an endpoint that is not paused."""
+WRITES = [operation for operation in WITH_KEY if operation.method != "GET" and operation.name not in _WRITE_NOTHING]
 
 
 @pytest.fixture

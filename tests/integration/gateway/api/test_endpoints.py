@@ -10,9 +10,11 @@ from tests.support.api_rig import INTERNAL_URL, URL, Rig, code_of, fields_of
 
 ENDPOINTS = "/v1/subscribers/shop/endpoints"
 SHOWN = {
-    "id", "subscriber", "url", "event_types", "description", "metadata", "status", "disabled_reason",
-    "retry_schedule", "headers", "health", "created_at", "updated_at",
+    "id", "subscriber", "url", "event_types", "description", "metadata", "status", "disabled_reason", "paused_at",
+    "retry_schedule", "deadline_seconds", "max_in_flight", "rate", "ordered", "on_failure", "catch_up", "headers",
+    "health", "created_at", "updated_at",
 }  # fmt: skip
+NONE_HELD = {"count": 0, "oldest": None, "oldest_accepted_at": None}
 
 
 async def make(rig: Rig, body: dict[str, Any]) -> Any:
@@ -39,7 +41,8 @@ async def test_post_makes_one_with_defaults_and_shows_the_secret_once(rig: Rig) 
         "disables_at": None,
     }
     shown = (await rig.get("/v1/endpoints/payments")).json()
-    assert set(shown) == SHOWN
+    assert set(shown) == SHOWN | {"held"}
+    assert shown["held"] == NONE_HELD
     secret = await rig.get("/v1/endpoints/payments/secret")
     assert secret.json() == {"secret": made["secret"]}
     assert secret.headers["cache-control"] == "no-store"
@@ -66,6 +69,11 @@ async def test_everything_that_may_be_given_is_kept(rig: Rig) -> None:
         "metadata": {"team": ["a", {"b": None}]},
         "status": "disabled",
         "retry_schedule": [1, 604_800],
+        "deadline_seconds": 300,
+        "max_in_flight": 10_000,
+        "rate": {"per_second": 0.1, "burst": 7},
+        "ordered": True,
+        "on_failure": "skip",
         "headers": {"Authorization": "Bearer abc def", "X-Tenant": "7"},
     }
     made = await make(rig, given)
@@ -85,13 +93,32 @@ INVALID: list[tuple[dict[str, Any], set[str]]] = [
     ({"event_types": None}, {"event_types"}),
     ({"event_types": ["*"] * 101}, {"event_types"}),
     ({"event_types": ["order.*", "or*der", "order.*", ""]}, {"event_types[1]", "event_types[2]", "event_types[3]"}),
-    ({"status": "paused"}, {"status"}),
+    ({"status": "held"}, {"status"}),
     ({"retry_schedule": []}, {"retry_schedule"}),
     ({"retry_schedule": [0]}, {"retry_schedule[0]"}),
     ({"retry_schedule": [1, 604_801]}, {"retry_schedule[1]"}),
     ({"retry_schedule": [1.5]}, {"retry_schedule[0]"}),
     ({"retry_schedule": [True]}, {"retry_schedule[0]"}),
     ({"retry_schedule": [1] * 51}, {"retry_schedule"}),
+    ({"deadline_seconds": 0}, {"deadline_seconds"}),
+    ({"deadline_seconds": 301}, {"deadline_seconds"}),
+    ({"deadline_seconds": 1.5}, {"deadline_seconds"}),
+    ({"deadline_seconds": "15"}, {"deadline_seconds"}),
+    ({"max_in_flight": 0, "ordered": 1}, {"max_in_flight", "ordered"}),
+    ({"max_in_flight": 10_001}, {"max_in_flight"}),
+    ({"max_in_flight": True}, {"max_in_flight"}),
+    ({"ordered": None, "on_failure": None}, {"ordered", "on_failure"}),
+    ({"on_failure": "stop"}, {"on_failure"}),
+    ({"rate": 5}, {"rate"}),
+    ({"rate": {}}, {"rate.per_second"}),
+    ({"rate": {"per_second": 0}}, {"rate.per_second"}),
+    ({"rate": {"per_second": -1, "burst": 0}}, {"rate.per_second", "rate.burst"}),
+    ({"rate": {"per_second": 100_001}}, {"rate.per_second"}),
+    ({"rate": {"per_second": "5"}}, {"rate.per_second"}),
+    ({"rate": {"per_second": 5, "burst": 1.5}}, {"rate.burst"}),
+    ({"rate": {"per_second": 5, "burst": 10**30}}, {"rate.burst"}),
+    ({"rate": {"per_second": 5, "per_minute": 5}}, {"rate.per_minute"}),
+    ({"catch_up": None, "paused_at": None}, {"catch_up", "paused_at"}),
     ({"headers": {"x": 1}}, {"headers[...]"}),
     ({"headers": {f"x-{number}": "1" for number in range(21)}}, {"headers"}),
     ({"headers": {"Host": "x"}}, {"headers.Host"}),
@@ -260,6 +287,7 @@ async def test_what_was_read_can_be_put_back(rig: Rig) -> None:
     read = (await rig.get("/v1/endpoints/e")).json()
     answer = await rig.put("/v1/endpoints/e", {**read, "description": "changed"})
     assert answer.status_code == 200
+    assert read.pop("held") == NONE_HELD
     assert {**answer.json(), "updated_at": ""} == {**read, "description": "changed", "updated_at": ""}
     assert fields_of(await rig.patch("/v1/endpoints/e", {"health": {}})) == {"health"}
 

@@ -1,40 +1,40 @@
-"""How an endpoint looks in the API."""
+"""What may be sent of an endpoint, and its defaults."""
+
+from typing import get_args
+
+import msgspec
+import pytest
 
 from gateway.api import endpoint_types as types
-from gateway.api.endpoint_types import Shown
-from gateway.model.endpoint import Endpoint, Health, LastFailure
-
-ENDPOINT = Endpoint(
-    id="e", number=7, subscriber="shop", kind="internal", url="https://a.example.com/", headers={"x": "secret"},
-    secret=b"sealed", created_ms=0, updated_ms=1_500,
-)  # fmt: skip
+from gateway.model import endpoint as model
 
 
-def test_fields() -> None:
-    fields = types.fields_of(ENDPOINT, Shown({}, 600, header_values=True))
-    shown = types.Endpoint(**fields)
-    assert (shown.headers, shown.created_at, shown.updated_at) == (
-        {"x": "secret"},
-        "1970-01-01T00:00:00.000Z",
-        "1970-01-01T00:00:01.500Z",
-    )
-    assert "secret" not in fields
-    assert types.fields_of(ENDPOINT, Shown({}, 600, header_values=False))["headers"] == {"x": "***"}
+def names(struct: type[msgspec.Struct]) -> set[str]:
+    """The fields of a struct."""
+    return {field.name for field in msgspec.structs.fields(struct)}
 
 
-def test_health_says_when_it_is_disabled() -> None:
-    health = Health(3, 1_000, 500, LastFailure(2_000, "http_status", 503, "dlv_1"))
-    view = types.health_view(health, 600)
-    assert view == types.Health(
-        consecutive_failures=3,
-        failing_since="1970-01-01T00:00:01.000Z",
-        last_success_at="1970-01-01T00:00:00.500Z",
-        last_failure=types.LastFailure("1970-01-01T00:00:02.000Z", "http_status", 503, "dlv_1"),
-        disables_at="1970-01-01T00:10:01.000Z",
-    )
-    assert types.health_view(health, None).disables_at is None
-    assert types.health_view(Health(), 600) == types.Health()
+def test_what_may_be_written_may_be_patched_and_is_shown() -> None:
+    writable = names(types.WritableEndpoint)
+    assert writable == names(types.EndpointPatch)
+    assert writable <= names(types.Endpoint)
+    assert names(types.EndpointDetail) - writable - {"id", "subscriber"} == types.READ_ONLY
 
 
-def test_a_time_of_zero_is_a_time() -> None:
-    assert types.health_view(Health(1, 0), 600).disables_at == "1970-01-01T00:10:00.000Z"
+def test_defaults_are_those_of_the_registry() -> None:
+    stored = model.Endpoint("e", 1, "shop", "internal", "https://example.com/")
+    given = types.WritableEndpoint("https://example.com/")
+    for name in ("status", "retry_schedule", "deadline_seconds", "max_in_flight", "rate", "ordered", "on_failure"):
+        assert getattr(given, name) == getattr(stored, name)
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst"),
+    [(types.Rate(0.5), 1), (types.Rate(1), 1), (types.Rate(2.5), 3), (types.Rate(100), 100), (types.Rate(9, 2), 2)],
+)
+def test_a_burst_is_what_one_second_brings_unless_given(rate: types.Rate, burst: int) -> None:
+    assert rate.to_model() == model.Rate(rate.per_second, burst)
+
+
+def test_a_status_is_one_of_three() -> None:
+    assert set(get_args(model.Status)) == {"enabled", "paused", "disabled"}
