@@ -83,7 +83,7 @@ class Dispatcher:
             self._reading, self.view, self.attempts, self.partitions, time, settings.memory_budget_bytes
         )
         self.membership = membership.Membership(
-            self.member, self._redis, self._clock, time, Members(self._redis), every,
+            self.member, self._redis, self._clock, time, Members(self._redis, self._clock), every,
             self.settler, self.attempts, self.partitions, settings.deadline_seconds, self.reader.changed.set,
         )  # fmt: skip
         speaker = operational.Operational(

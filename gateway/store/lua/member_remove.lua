@@ -6,8 +6,8 @@
 -- Returns 1 when it is not on the list (any more), 0 when it has another beat.
 -- Invariant: a member that beats is removed by itself only; a repeated call answers the same.
 
-local beat = redis.call('HGET', KEYS[1], ARGV[1])
-if beat and ARGV[2] ~= '' and beat ~= ARGV[2] then
+local value = redis.call('HGET', KEYS[1], ARGV[1])
+if value and ARGV[2] ~= '' and string.match(value, '^%d+') ~= ARGV[2] then
   return 0
 end
 redis.call('HDEL', KEYS[1], ARGV[1])

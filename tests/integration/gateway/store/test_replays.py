@@ -93,6 +93,6 @@ async def test_a_full_store_takes_no_new_replay_but_every_change(valkey_server: 
     assert await registry.disable("a", "gone", 1_000)
     assert await registry.enable("a")
     assert await HealthStore(client).report([HealthReport(1, "a", 1, last_success_ms=1)], 3_600, 1_000) == []
-    assert await Members(client).beat("one") == {"one": 1}
+    assert await Members(client, HandClock()).beat("one") == {"one": 1}
     assert await registry.delete_subscriber("shop")
     await client.aclose()
