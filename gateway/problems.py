@@ -48,6 +48,12 @@ TABLE: Mapping[str, Definition] = {
     "changed_meanwhile": Definition(409, "Changed by others meanwhile", "Read the object again and repeat the change."),
     "delivery_in_flight": Definition(409, "An attempt is running", "Repeat when the running attempt has ended."),
     "endpoint_disabled": Definition(409, "Endpoint is disabled", "Enable it: POST /v1/endpoints/{id}/enable."),
+    "endpoint_deleted": Definition(409, "Endpoint was deleted", "Send it to another endpoint: POST /v1/replays."),
+    "catch_up_running": Definition(
+        409,
+        "Live events wait for another replay",
+        "Wait until it has ended, or cancel it: POST /v1/replays/{id}/cancel.",
+    ),
     "replay_finished": Definition(409, "Replay has ended", "Start another replay."),
     "event_expired": Definition(410, "Event is no longer kept", "Publish it again; retention has removed its data."),
     "payload_too_large": Definition(413, "Body too large", "Send at most the bytes that are named.", closes=True),

@@ -113,15 +113,15 @@ async def _endpoint(call: Call, found: history.Found) -> Endpoint:
     name = found.owner.endpoint if found.owner else ""
     endpoint = await call.services.registry.get_endpoint(name) if name else None
     if endpoint is None or endpoint.number != found.key.endpoint:
-        raise Problem("endpoint_disabled", f"endpoint {name} of delivery {found.key.delivery_id} was deleted")
+        raise Problem("endpoint_deleted", f"endpoint {name} of delivery {found.key.delivery_id} was deleted")
     if endpoint.status == "disabled":
         raise Problem("endpoint_disabled", f"endpoint {endpoint.id} is disabled ({endpoint.disabled_reason})")
     return endpoint
 
 
 _PROBLEMS = (
-    "not_found", "delivery_in_flight", "endpoint_disabled", "event_expired", "invalid_request", "malformed_json",
-    "invalid_encoding",
+    "not_found", "delivery_in_flight", "endpoint_disabled", "endpoint_deleted", "event_expired", "invalid_request",
+    "malformed_json", "invalid_encoding",
 )  # fmt: skip
 ROUTES = (
     Route(Operation(

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from gateway import ids, problems, rfc3339
+from gateway.api import catch_up, fields, pages
 from gateway.api import endpoint_rules as rules
 from gateway.api import endpoint_types as types
-from gateway.api import fields, pages
 from gateway.api.call import Answer, Call
 from gateway.api.openapi import PAGE_PARAMETERS, Operation, Parameter, Route
 from gateway.model import replay as model
@@ -37,6 +37,9 @@ class NewReplay(msgspec.Struct):
     mode: model.Mode = "fill"
     rate: Annotated[int, Meta(ge=1, le=MAXIMUM_RATE, description="Deliveries per second.")] | None = None
     dry_run: Annotated[bool, Meta(description="Only count.")] = False
+    catch_up: Annotated[
+        bool, Meta(description="Of an ordered endpoint: what is published from now on waits until this is through.")
+    ] = False
 
 
 class Replay(msgspec.Struct, kw_only=True):
@@ -50,6 +53,7 @@ class Replay(msgspec.Struct, kw_only=True):
     mode: model.Mode
     rate: int | None
     dry_run: bool
+    catch_up: bool
     status: model.ReplayStatus
     total: int
     sent: int
@@ -68,25 +72,34 @@ async def create(call: Call) -> Answer:
     if values.get("event_types") is not None:
         wrong += rules.event_types(values["event_types"], "event_types")
     endpoint = await _endpoint(call, values, wrong)
+    wrong += catch_up.check(values, endpoint)
     problems.refuse_fields(wrong)
     assert endpoint is not None  # noqa: S101 - refused above
     if endpoint.status == "disabled" and not values["dry_run"]:
         raise Problem("endpoint_disabled", f"endpoint {endpoint.id} is disabled ({endpoint.disabled_reason})")
-    new = model.Replay(
+    if values["catch_up"]:
+        await catch_up.require_free(call, endpoint)
+    stored = await call.services.replays.create(_new(call, values, endpoint, since, until))
+    if stored.catch_up:
+        await catch_up.begin(call, stored)
+    await call.services.start_replay(stored.id)
+    return Answer(await _show(call, stored), 202, {"location": f"/v1/replays/{stored.id}"})
+
+
+def _new(call: Call, values: dict[str, Any], endpoint: Endpoint, since_ms: int, until_ms: int) -> model.Replay:
+    return model.Replay(
         id=ids.make("rpl", call.services.clock.wall_ms()),
         run=0,
         endpoint=endpoint.id,
         endpoint_number=endpoint.number,
-        since_ms=since,
-        until_ms=until,
+        since_ms=since_ms,
+        until_ms=until_ms,
         event_types=tuple(values["event_types"] or endpoint.event_types),
         mode=values["mode"],
         rate=values["rate"],
         dry_run=values["dry_run"],
+        catch_up=values["catch_up"],
     )
-    stored = await call.services.replays.create(new)
-    await call.services.start_replay(stored.id)
-    return Answer(await _show(call, stored), 202, {"location": f"/v1/replays/{stored.id}"})
 
 
 def _range(values: dict[str, Any], now_ms: int, wrong: list[FieldError]) -> tuple[int, int]:
@@ -159,6 +172,8 @@ async def cancel(call: Call) -> Answer:
     cancelled = await call.services.replays.change(found.id, decide)
     if cancelled is None:
         problems.not_found("replay", found.id)
+    if cancelled.catch_up:
+        await catch_up.end(call, cancelled)
     return Answer(await _show(call, cancelled))
 
 
@@ -192,6 +207,7 @@ def _view(replay: model.Replay, counted: Sequence[int]) -> Replay:
         mode=replay.mode,
         rate=replay.rate,
         dry_run=replay.dry_run,
+        catch_up=replay.catch_up,
         status=replay.status,
         total=replay.total,
         sent=sent,
@@ -211,9 +227,14 @@ ROUTES = (
     Route(Operation(
         "create_replay", "POST", REPLAYS, "Replay events to an endpoint", answers={202: Replay}, scope="manage",
         description="`fill` makes the deliveries that are missing and opens dead and skipped ones again, with the same "
-        "`webhook-id`; `again` makes new deliveries with ids of their own, to be processed once more.",
+        "`webhook-id`; `again` makes new deliveries with ids of their own, to be processed once more. With "
+        "`catch_up` live events of an ordered endpoint wait for it; for an internal subscriber this needs the scope "
+        "`admin`.",
         body=NewReplay, headers={"Location": "Path of the replay."},
-        problems=("invalid_request", "malformed_json", "invalid_encoding", "endpoint_disabled", "store_full"),
+        problems=(
+            "invalid_request", "malformed_json", "invalid_encoding", "endpoint_disabled", "endpoint_deleted",
+            "catch_up_running", "changed_meanwhile", "store_full",
+        ),
     ), create),
     Route(Operation(
         "list_replays", "GET", REPLAYS, "Replays", answers={200: pages.Page[Replay]}, scope="read",
@@ -225,7 +246,8 @@ ROUTES = (
     ), get),
     Route(Operation(
         "cancel_replay", "POST", f"{REPLAY}/cancel", "Cancel a replay",
-        answers={200: Replay}, scope="manage", problems=("not_found", "replay_finished", "malformed_json"),
-        description="What was sent stays sent; cancelling twice answers the same.",
+        answers={200: Replay}, scope="manage",
+        problems=("not_found", "replay_finished", "changed_meanwhile", "malformed_json"),
+        description="What was sent stays sent, live events wait no longer; cancelling twice answers the same.",
     ), cancel),
 )  # fmt: skip

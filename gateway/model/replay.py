@@ -15,7 +15,8 @@ class Replay(msgspec.Struct, frozen=True):
     `run` numbers it for records; `since_ms` is inclusive, `until_ms` exclusive; `rate` is deliveries per second, None
     for as fast as the endpoint takes them; `phase` is `count` (`total` is being found) or `send`; `queued` are the
     deliveries that were ordered; `cursor` maps a partition to the last stream id that is done in this phase;
-    `next_ms` is the store time before which `rate` allows no further order.
+    `next_ms` is the store time before which `rate` allows no further order. `catch_up`: live events of the endpoint,
+    which is ordered, wait until the replay is through; `Endpoint.catch_up` names it as long as they do.
 
     `token` names who may go on with it: the job that is queued, or the slice that runs. `beat` grows with every change
     of that slice, also while it waits.
@@ -31,6 +32,7 @@ class Replay(msgspec.Struct, frozen=True):
     mode: Mode = "fill"
     rate: int | None = None
     dry_run: bool = False
+    catch_up: bool = False
     status: ReplayStatus = "queued"
     phase: Literal["count", "send"] = "count"
     total: int = 0

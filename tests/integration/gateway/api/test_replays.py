@@ -32,8 +32,8 @@ async def test_post_stores_it_and_queues_its_job(rig: Rig) -> None:
     assert made.pop("created_at") == made.pop("updated_at")
     assert made == {
         "id": made["id"], "endpoint": "e", "since": "2026-01-01T00:00:00.000Z", "until": "2026-01-02T00:00:00.000Z",
-        "event_types": ["order.*"], "mode": "again", "rate": 50, "dry_run": True, "status": "queued", "total": 0,
-        "sent": 0, "delivered": 0, "failed": 0, "error": None,
+        "event_types": ["order.*"], "mode": "again", "rate": 50, "dry_run": True, "catch_up": False, "status": "queued",
+        "total": 0, "sent": 0, "delivered": 0, "failed": 0, "error": None,
     }  # fmt: skip
 
 
