@@ -16,9 +16,9 @@ from dispatcher.health import HealthNotes
 from dispatcher.lanes import Lanes
 from dispatcher.registry_view import RegistryView, RouteRefused
 from dispatcher.sender import Failed, Result, Sender
-from gateway import wire
 from gateway.clock import Clock, Random
 from gateway.model.delivery import Attempt, Reason, pack_attempt
+from gateway.model.endpoint import Format
 from gateway.model.event import Event
 from gateway.settings import Settings
 
@@ -52,7 +52,8 @@ class Attempts:
         """Keep no head and body of responses: the store has no memory for what is not promised."""
         self.idle = asyncio.Event()
         self.idle.set()
-        self._body: tuple[Event, bytes] | None = None
+        self._event: Event | None = None
+        self._contents: dict[Format, request.Content] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, delivery: Delivery) -> None:
@@ -76,8 +77,9 @@ class Attempts:
 
     def _send(self, delivery: Delivery) -> None:
         route = self._view.route(delivery.endpoint)
+        carried = self.content(delivery.event, route.endpoint.format)
         made = request.build(
-            route, delivery.event, delivery.key, delivery.attempt, delivery.started_ms, self.body(delivery.event)
+            route, delivery.event, delivery.key, delivery.attempt, delivery.started_ms, delivery.trigger, carried
         )
         done = partial(self._done, delivery, route, made.signature)
         self._sender.send(route.destination, made.pieces, self._settings.deadline_seconds, done)
@@ -90,11 +92,14 @@ class Attempts:
         await self.idle.wait()
         await asyncio.gather(*self._tasks)
 
-    def body(self, event: Event) -> bytes:
-        """The body of an event, made once for its many endpoints."""
-        if self._body is None or self._body[0] is not event:
-            self._body = (event, wire.body(event))
-        return self._body[1]
+    def content(self, event: Event, format_: Format) -> request.Content:
+        """An event in a format, made once for its many endpoints."""
+        if self._event is not event:
+            self._event, self._contents = event, {}
+        found = self._contents.get(format_)
+        if found is None:
+            found = self._contents[format_] = request.content(event, format_)
+        return found
 
     def _decline(self, delivery: Delivery, off: Reason) -> None:
         self._free(delivery)

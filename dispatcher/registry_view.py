@@ -15,9 +15,9 @@ from gateway.matching import Index
 from gateway.model.delivery import Reason
 from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
-from gateway.store import changes
+from gateway.store import changes, endpoint_secrets
 from gateway.store.registry import Registry
-from gateway.store.vault import SIGNING, Place, Vault, VaultError
+from gateway.store.vault import Vault, VaultError
 from receivers.errors import SecretError
 
 OnOff = Callable[[int], None]
@@ -153,7 +153,6 @@ class RegistryView:
 
     def _make(self, endpoint: Endpoint) -> request.Route:
         try:
-            secret = self._vault.open(endpoint.secret, Place(endpoint.id, SIGNING)).decode()
-            return request.route(endpoint, secret, self._egress)
+            return request.route(endpoint, endpoint_secrets.texts_of(self._vault, endpoint), self._egress)
         except (EgressError, VaultError, SecretError) as error:
             raise RouteRefused(str(error)) from error

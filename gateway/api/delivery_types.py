@@ -151,13 +151,12 @@ def _request(
 ) -> AttemptRequest:
     if event is None:
         return AttemptRequest(stored.url, None, None)
-    body = wire.body(event)
-    own = stored.headers if header_values else dict.fromkeys(stored.headers, HIDDEN)
-    sent = wire.headers(
-        event, wire.webhook_id(event, key.run), number, stored.started_ms // 1_000, stored.signature.decode(),
-        wire.traceparent(event, key, number), {header.lower(): value for header, value in own.items()},
-    )  # fmt: skip
-    headers = {"host": _host(stored.url), **dict(sent), "content-length": str(len(body))}
+    sent = wire.unpack_sent(stored.signature)
+    body = wire.body(event, sent.format)
+    shown = stored.headers if header_values else dict.fromkeys(stored.headers, HIDDEN)
+    own = {header.lower(): value for header, value in shown.items()}
+    made = wire.headers(event, key, number, stored.started_ms, stored.trigger, sent, own)
+    headers = {"host": _host(stored.url), **dict(made), "content-length": str(len(body))}
     return AttemptRequest(stored.url, headers, hashlib.sha256(body).hexdigest())
 
 

@@ -15,9 +15,7 @@ from gateway.api.services import Services
 from gateway.model.endpoint import Endpoint, Status
 from gateway.model.subscriber import Kind
 from gateway.problems import FieldError
-from gateway.store import connection
-from gateway.store.vault import Place
-from receivers import secrets
+from gateway.store import connection, endpoint_secrets
 
 WRITABLE = (
     "url", "event_types", "description", "metadata", "status", "retry_schedule", "deadline_seconds", "max_in_flight",
@@ -71,10 +69,11 @@ async def check_new(
 
 async def new_endpoint(services: Services, values: Mapping[str, Any], subscriber: str, kind: Kind) -> Draft:
     """The endpoint of good values, with a sealed secret, given or made. Raises redis errors."""
-    endpoint_id = values["id"] or ids.make("ep", services.clock.wall_ms())
-    secret = values["secret"] or secrets.generate_secret()
-    sealed = services.vault.seal(secret.encode(), Place(endpoint_id))
-    empty = Endpoint(id=endpoint_id, number=0, subscriber=subscriber, kind=kind, url="", secret=sealed)
+    now = services.clock.wall_ms()
+    endpoint_id = values["id"] or ids.make("ep", now)
+    secret = values["secret"] or endpoint_secrets.generate("v1")
+    sealed = endpoint_secrets.seal(services.vault, endpoint_id, "v1", secret, now)
+    empty = Endpoint(id=endpoint_id, number=0, subscriber=subscriber, kind=kind, url="", secrets=(sealed,))
     return Draft(await changed(services, empty, values), secret)
 
 

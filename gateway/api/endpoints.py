@@ -16,11 +16,11 @@ from gateway.api import endpoint_types as types
 from gateway.api.call import Answer, Call
 from gateway.api.endpoint_views import show, show_detail, show_many
 from gateway.api.openapi import JSON, MERGE_PATCH, PAGE_PARAMETERS, Operation, Parameter, Route
+from gateway.model import secret
 from gateway.model.endpoint import Endpoint, Status
 from gateway.model.subscriber import Subscriber
 from gateway.problems import FieldError, Problem, field_error
-from gateway.store import errors
-from gateway.store.vault import Place
+from gateway.store import endpoint_secrets, errors
 
 ATTEMPTS = 5
 _STATUSES = get_args(Status)
@@ -86,7 +86,8 @@ async def get_secret(call: Call) -> Answer:
 
 
 def _secret(call: Call, endpoint: Endpoint) -> str:
-    return call.services.vault.open(endpoint.secret, Place(endpoint.id)).decode()
+    newest = secret.of_kind(endpoint.secrets, "v1")[0]
+    return endpoint_secrets.text_of(call.services.vault, endpoint.id, newest)
 
 
 async def put(call: Call) -> Answer:

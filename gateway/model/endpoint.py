@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.model.profile import SignatureProfile
+from gateway.model.secret import Secrets, SignatureVersion
 from gateway.model.subscriber import Kind
 
 Status = Literal["enabled", "paused", "disabled"]
@@ -22,10 +24,11 @@ class Rate(msgspec.Struct, frozen=True):
 class Endpoint(msgspec.Struct, frozen=True):
     """One URL of a subscriber, as the registry keeps it.
 
-    `number` names it inside records and is never used twice; `kind` is its subscriber's; `secret` is the encrypted
-    signing secret; `retry_schedule` in seconds, `deadline_seconds` and `max_in_flight` are None for the deployment's;
-    `filter` is a CEL expression, '' for none. `status` `paused` holds deliveries since `paused_ms`; `catch_up` is the
-    id of the replay that live events wait for. `revision` grows with every change.
+    `number` names it inside records and is never used twice; `kind` is its subscriber's; `secrets` are encrypted,
+    newest first, `signatures` says which kinds of them sign; `retry_schedule` in seconds, `deadline_seconds` and
+    `max_in_flight` are None for the deployment's; `filter` is a CEL expression, '' for none. `status` `paused` holds
+    deliveries since `paused_ms`; `catch_up` is the id of the replay that live events wait for. `revision` grows with
+    every change.
     """
 
     id: str
@@ -49,7 +52,10 @@ class Endpoint(msgspec.Struct, frozen=True):
     on_failure: OnFailure = "block"
     catch_up: str = ""
     headers: dict[str, str] = {}
-    secret: bytes = b""
+    format: Format = "standard"
+    signatures: tuple[SignatureVersion, ...] = ("v1",)
+    signature_profile: SignatureProfile | None = None
+    secrets: Secrets = ()
     created_ms: int = 0
     updated_ms: int = 0
     revision: int = 1

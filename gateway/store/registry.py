@@ -21,6 +21,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from gateway.clock import Clock
+from gateway.model import secret
 from gateway.model.endpoint import DisabledReason, Endpoint, LastFailure
 from gateway.model.subscriber import Kind, Subscriber
 from gateway.store import errors, health, operational, scripts
@@ -143,12 +144,14 @@ class Registry(RegistryReader):
         return True
 
     async def update_endpoint(self, endpoint: Endpoint, expected_revision: int) -> Endpoint:
-        """Replace the endpoint that was read with this revision; the endpoint as stored.
+        """Replace the endpoint that was read with this revision; the endpoint as stored, without expired secrets.
 
         Number, kind, subscriber and revision are not taken from the caller. Enabling it this way forgets its failures;
         disabling it this way makes no operational event. Raises Conflict when it changed or went meanwhile.
         """
-        new = msgspec.structs.replace(endpoint, revision=expected_revision + 1, updated_ms=self._clock.wall_ms())
+        now = self._clock.wall_ms()
+        live = secret.live(endpoint.secrets, now)
+        new = msgspec.structs.replace(endpoint, secrets=live, revision=expected_revision + 1, updated_ms=now)
         keys = (RegistryKeys.endpoints, RegistryKeys.numbers, RegistryKeys.health, RegistryKeys.changes)
         packed = values.pack_endpoint(new, bytes(values.TOKEN_BYTES))
         args = (endpoint.id, endpoint.subscriber, packed, expected_revision)

@@ -32,8 +32,6 @@ from gateway.settings import Settings
 from gateway.store import errors
 
 KEY_FILE = "encryption-keys"
-SIGNING = "signing"
-"""The secret id of an endpoint's signing secret."""
 MAKE_KEY = (
     """export HOOKLINE_ENCRYPTION_KEYS="k1:$(python3 -c """
     """'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')\""""
@@ -52,10 +50,10 @@ class VaultError(errors.StoreError):
 
 
 class Place(NamedTuple):
-    """Where a secret belongs: the endpoint's id, and which of its secrets it is."""
+    """Where a secret belongs: the endpoint's id, and the id of the secret."""
 
     endpoint: str
-    secret: str = SIGNING
+    secret: str
 
 
 class _Sealed:

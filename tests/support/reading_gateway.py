@@ -27,8 +27,9 @@ from gateway.store import connection, event_list
 from gateway.store.api_keys import ApiKeys
 from gateway.store.registry import Registry
 from gateway.store.replays import Replays
-from gateway.store.vault import Place, Vault
+from gateway.store.vault import Vault
 from tests.support.filled_store import FilledStore
+from tests.support.sealed import sealed
 
 SCOPES: tuple[Scope, ...] = ("read", "manage")
 
@@ -77,8 +78,8 @@ class ReadingGateway:
         """A new endpoint; its number."""
         if await self.registry.get_subscriber(subscriber) is None:
             await self.registry.create_subscriber(Subscriber(subscriber, kind))
-        secret = self._vault.seal(b"whsec_" + b"A" * 32, Place(name))
-        new = Endpoint(name, 0, subscriber, kind, "https://example.com/hook", tuple(patterns), secret=secret)
+        secrets = sealed(self._vault, name)
+        new = Endpoint(name, 0, subscriber, kind, "https://example.com/hook", tuple(patterns), secrets=secrets)
         return (await self.registry.create_endpoint(new)).number
 
     async def change(self, name: str, **fields: Any) -> None:

@@ -32,9 +32,9 @@ from gateway.settings import Settings
 from gateway.store import connection, deliveries, keys, log, replay_orders, scripts
 from gateway.store.registry import Registry
 from gateway.store.replays import Replays
-from gateway.store.vault import Place, Vault
-from receivers.secrets import generate_secret
+from gateway.store.vault import Vault
 from tests.support.receiving import Receiving
+from tests.support.sealed import sealed
 from tests.support.waiting import until
 
 LONG_AGO_MS = 0
@@ -94,8 +94,9 @@ class Station:
         status: Literal["enabled", "disabled"] = "enabled",
     ) -> Endpoint:
         """An endpoint of a subscriber of its own with the same name, which the sink receives under that name."""
-        sealed = Vault.from_settings(self.settings, self.settings.data).seal(generate_secret().encode(), Place(name))
-        endpoint = Endpoint(name, 0, name, kind, self.sink.url(name), tuple(event_types), secret=sealed, status=status)
+        secrets = sealed(Vault.from_settings(self.settings, self.settings.data), name)
+        url = self.sink.url(name)
+        endpoint = Endpoint(name, 0, name, kind, url, tuple(event_types), secrets=secrets, status=status)
         return (await self.registry.create_subscriber(Subscriber(name, kind), [endpoint]))[0]
 
     async def switch(self, endpoint: Endpoint, status: Literal["enabled", "disabled"]) -> None:

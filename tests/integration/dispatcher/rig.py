@@ -23,12 +23,12 @@ from gateway.model.endpoint import Endpoint
 from gateway.model.event import NewEvent
 from gateway.model.subscriber import Kind, Subscriber
 from gateway.settings import Settings
-from gateway.store import connection, deliveries, keys, ledger, log, scripts, work
+from gateway.store import connection, deliveries, endpoint_secrets, keys, ledger, log, scripts, work
 from gateway.store.registry import Registry
-from gateway.store.vault import Place, Vault
-from receivers.secrets import generate_secret
+from gateway.store.vault import Vault
 from tests.integration.dispatcher.clock import JumpClock
 from tests.integration.dispatcher.receiver import Receiver
+from tests.support.sealed import sealed
 from tests.support.waiting import until
 
 PATIENCE = 20.0
@@ -138,8 +138,8 @@ class Rig:
 
     def made(self, name: str, subscriber: str, kind: Kind = "internal", **fields: Any) -> Endpoint:
         """An endpoint that is not registered yet."""
-        sealed = self._vault.seal(generate_secret().encode(), Place(name))
-        return Endpoint(name, 0, subscriber, kind, self.receiver.url(name), secret=sealed, **fields)
+        given = {"secrets": sealed(self._vault, name), **fields}
+        return Endpoint(name, 0, subscriber, kind, self.receiver.url(name), **given)
 
     def address(self, event_id: str) -> ids.Address:
         """The address in an event's id, without what a replay adds to it."""
@@ -157,7 +157,7 @@ class Rig:
 
     def secret(self, endpoint: Endpoint) -> str:
         """Its signing secret."""
-        return self._vault.open(endpoint.secret, Place(endpoint.id)).decode()
+        return endpoint_secrets.text_of(self._vault, endpoint.id, endpoint.secrets[0])
 
     async def switch(self, endpoint: Endpoint, status: Literal["enabled", "disabled"]) -> None:
         """Enable or disable an endpoint, as an operator."""

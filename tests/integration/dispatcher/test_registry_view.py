@@ -207,7 +207,7 @@ async def test_a_route_is_made_once_and_anew_after_a_change(rig: Rig, watched: W
     assert watched.view.route(one.number) is route
     await rig.registry.update_endpoint(rig.at(one, rig.receiver.url("moved")), one.revision)
     await watched.view.refresh()
-    assert b"POST /moved" in watched.view.route(one.number).head
+    assert b"POST /moved" in watched.view.route(one.number).template
     await rig.registry.delete_endpoint("one")
     await watched.view.refresh()
     with pytest.raises(RouteRefused, match="deleted"):
@@ -220,7 +220,7 @@ async def test_what_may_not_be_sent_to_is_refused_with_the_reason(rig: Rig, watc
     if wrong == "url":
         made = rig.at(made, "http://10.0.0.1/")
     if wrong == "secret":
-        made = msgspec.structs.replace(made, secret=rig.made("other", "all").secret)
+        made = msgspec.structs.replace(made, secrets=rig.made("other", "all").secrets)
     (one,) = await rig.registry.create_subscriber(rig.subscriber("all"), [made])
     await watched.view.refresh()
     if wrong == "key":

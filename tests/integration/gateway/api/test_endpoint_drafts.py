@@ -2,7 +2,7 @@
 
 from gateway.api import endpoint_drafts as drafts
 from gateway.api import endpoint_types as types
-from gateway.store.vault import Place
+from gateway.store import endpoint_secrets
 from receivers import generate_secret
 from tests.support.api_rig import INTERNAL_URL, Rig
 
@@ -40,9 +40,9 @@ async def test_a_draft_has_an_id_and_a_sealed_secret(rig: Rig) -> None:
         draft = await drafts.new_endpoint(rig.services, values, "shop", "internal")
         assert draft.endpoint.id == endpoint_id or draft.endpoint.id.startswith("ep_")
         assert draft.secret == (secret or draft.secret)
-        opened = rig.services.vault.open(draft.endpoint.secret, Place(draft.endpoint.id))
-        assert opened.decode() == draft.secret
-        assert draft.secret.encode() not in draft.endpoint.secret
+        (sealed,) = draft.endpoint.secrets
+        assert endpoint_secrets.text_of(rig.services.vault, draft.endpoint.id, sealed) == draft.secret
+        assert draft.secret.encode() not in sealed.sealed
 
 
 async def test_a_status_that_changes_is_the_operators_doing(rig: Rig) -> None:

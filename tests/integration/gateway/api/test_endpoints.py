@@ -55,7 +55,7 @@ async def test_the_secret_is_given_encrypted_and_needs_manage(rig: Rig) -> None:
     assert made["secret"] == given
     stored = await rig.services.registry.get_endpoint("payments")
     assert stored is not None
-    assert given.encode() not in stored.secret
+    assert given.encode() not in stored.secrets[0].sealed
     assert code_of(await rig.get("/v1/endpoints/payments/secret", await rig.key("read"))) == (403, "forbidden")
     assert (await rig.get("/v1/endpoints/payments/secret", await rig.key("manage"))).json() == {"secret": given}
 

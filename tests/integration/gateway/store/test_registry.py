@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.model.endpoint import Endpoint, LastFailure
+from gateway.model.secret import EndpointSecret
 from gateway.model.subscriber import Subscriber
 from gateway.store import errors
 from gateway.store.changes import Change
@@ -143,12 +144,25 @@ async def test_put_with_what_was_read_notices_another_writer(registry: Registry)
     assert await registry.list_subscribers() == []
 
 
+async def test_an_update_forgets_secrets_that_have_expired(registry: Registry, clock: HandClock) -> None:
+    await registry.create_subscriber(SHOP, [endpoint("a")])
+    read = await registry.get_endpoint("a")
+    assert read
+    ends = (clock.ms, clock.ms + 1, None)
+    secrets = tuple(EndpointSecret(str(number), "v1", b"", expires_ms=end) for number, end in enumerate(ends))
+    stored = await registry.update_endpoint(msgspec.structs.replace(read, secrets=secrets), read.revision)
+    assert [secret.id for secret in stored.secrets] == ["1", "2"]
+    clock.ms += 1
+    stored = await registry.update_endpoint(stored, stored.revision)
+    assert [secret.id for secret in stored.secrets] == ["2"]
+
+
 async def test_update_replaces_the_revision_that_was_read_only(registry: Registry, clock: HandClock) -> None:
     await registry.create_subscriber(SHOP, [endpoint("a"), endpoint("b")])
     read = await registry.get_endpoint("b")
     assert read
     clock.ms += 5
-    changed = msgspec.structs.replace(read, url="http://shop.local/new", number=77, kind="external", secret=b"\0\xff")
+    changed = msgspec.structs.replace(read, url="http://shop.local/new", number=77, kind="external", format="raw")
     cursor = await registry.changes_tail()
     stored = await registry.update_endpoint(changed, read.revision)
     assert stored == msgspec.structs.replace(changed, number=2, kind="internal", revision=2, updated_ms=clock.ms)

@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.model.endpoint import Endpoint
+from gateway.model.secret import EndpointSecret
 from gateway.model.subscriber import Subscriber
 from gateway.store import changes
 from gateway.store import registry_values as values
@@ -146,8 +147,9 @@ async def test_a_change_during_a_snapshot_is_in_it_or_after_its_cursor(registry:
 async def test_20_000_endpoints_load_within_2_seconds(plain_redis: Redis) -> None:
     template = values.unpack_endpoint(values.pack_endpoint(endpoint("x"), values.new_token()))
     pipeline = plain_redis.pipeline(transaction=False)
+    secrets = (EndpointSecret("sec_018bcfe5687b0102030405", "v1", bytes(130), created_ms=1_800_000_000_000),)
     for number in range(1, 20_001):
-        each = msgspec.structs.replace(template, id=f"ep_{number}", number=number, secret=bytes(120))
+        each = msgspec.structs.replace(template, id=f"ep_{number}", number=number, secrets=secrets)
         pipeline.execute_command("HSET", RegistryKeys.endpoints, each.id, values.pack_endpoint(each, bytes(8)))
     await pipeline.execute()
     begun = time.monotonic()

@@ -5,14 +5,16 @@ import msgspec
 import pytest
 
 from dispatcher import request
-from gateway import ids, wire
+from gateway import ids
 from gateway.api import delivery_types as types
 from gateway.clock import SystemClock
 from gateway.egress import Egress
 from gateway.model.delivery import Attempt, AttemptError, Reason, Record, State, Trigger
 from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
+from gateway.model.profile import ProfileTimestamp, SignatureProfile
 from gateway.store.registry_reads import EndpointName
+from tests.support.sealed import secret, texts, with_secrets
 
 ADDRESS = ids.Address(1_764_000_000_007, 3, 2)
 KEY = ids.DeliveryKey(*ADDRESS, 9)
@@ -72,18 +74,35 @@ def test_what_is_left_of_a_delivery_whose_event_is_gone() -> None:
     assert attempt.request == types.AttemptRequest("https://example.com/hook", None, None)
 
 
-def test_the_request_shown_is_the_request_that_the_dispatcher_builds() -> None:
-    url = "https://example.com:8443/hook?a=1"
-    endpoint = Endpoint("mail", 9, "acme", "external", url, headers={"X-Team": "a", "Authorization": "Bearer x"})
+URL = "https://example.com:8443/hook?a=1"
+ENDPOINT = with_secrets(
+    Endpoint("mail", 9, "acme", "external", URL, headers={"X-Team": "a", "Authorization": "Bearer x"}),
+    secret("sec_3", "v1"), secret("sec_2", "v1", expires_ms=2**50), secret("sec_1", "v1a"),
+)  # fmt: skip
+POLICIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"format": "cloudevents", "signatures": ("v1", "v1a")},
+    {"format": "cloudevents-binary", "ordered": True},
+    {"format": "raw", "signature_profile": SignatureProfile("stripe")},
+    {"signature_profile": SignatureProfile("hmac", "X-Sig", timestamp=ProfileTimestamp("X-Time"))},
+)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("trigger", [Trigger.FIRST, Trigger.MANUAL])
+def test_the_request_shown_is_the_request_that_the_dispatcher_builds(policy: dict[str, Any], trigger: Trigger) -> None:
+    endpoint = msgspec.structs.replace(ENDPOINT, **policy)
     for key in (KEY, KEY._replace(run=4)):
         egress = Egress((), SystemClock())
-        route = request.route(endpoint, "whsec_" + "A" * 32, egress)
-        body = wire.body(EVENT)
-        built = request.build(route, EVENT, key, 3, STARTED, body)
+        route = request.route(endpoint, texts(endpoint), egress)
+        carried = request.content(EVENT, endpoint.format)
+        built = request.build(route, EVENT, key, 3, STARTED, trigger, carried)
         egress.close()
         head, sent_body = b"".join(built.pieces).split(b"\r\n\r\n", 1)
         lines = [line.split(": ", 1) for line in head.decode().split("\r\n")[1:]]
-        stored = msgspec.structs.replace(SENT, url=url, signature=built.signature, headers={**route.shown_headers})
+        stored = msgspec.structs.replace(
+            SENT, url=URL, signature=built.signature, headers={**route.shown_headers}, trigger=int(trigger)
+        )
         shown = types.attempt_view(key, 3, stored, EVENT, header_values=True).request
         assert shown is not None
         assert shown.headers is not None

@@ -10,7 +10,7 @@ from gateway.model.endpoint import Endpoint, Health, LastFailure, Rate, Status
 
 ENDPOINT = Endpoint(
     id="e", number=7, subscriber="shop", kind="internal", url="https://a.example.com/", headers={"x": "secret"},
-    secret=b"sealed", created_ms=0, updated_ms=1_500,
+    created_ms=0, updated_ms=1_500,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model.endpoint import DisabledReason, Endpoint
+from gateway.model.secret import EndpointSecret, SecretKind
 from gateway.model.subscriber import Kind, Subscriber
 from gateway.store import registry_values as values
 
@@ -21,6 +22,8 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 metadata = st.dictionaries(texts, json_values, max_size=3)
 subscribers = st.builds(Subscriber, ids, kinds, texts, metadata, milliseconds)
+secret_kinds: st.SearchStrategy[SecretKind] = st.sampled_from(["v1", "v1a", "profile"])
+secrets = st.builds(EndpointSecret, ids, secret_kinds, st.binary(max_size=40), milliseconds, st.none() | milliseconds)
 reasons: st.SearchStrategy[DisabledReason] = st.sampled_from(["gone", "failing", "operator"])
 
 
@@ -41,7 +44,7 @@ def endpoints(draw: st.DrawFn) -> Endpoint:
         disabled_ms=draw(milliseconds) if disabled else None,
         retry_schedule=draw(st.none() | st.lists(st.integers(1, 604_800), max_size=3).map(tuple)),
         headers=draw(st.dictionaries(texts, texts, max_size=2)),
-        secret=draw(st.binary(max_size=40)),
+        secrets=tuple(draw(st.lists(secrets, max_size=3))),
         created_ms=draw(milliseconds),
         updated_ms=draw(milliseconds),
         revision=draw(st.integers(1, 2**32 - 1)),

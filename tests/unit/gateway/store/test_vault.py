@@ -13,7 +13,7 @@ from gateway.store.vault import Place, Vault, VaultError
 
 KEY = bytes(range(32))
 OTHER = bytes(range(1, 33))
-PLACE = Place("ep_1")
+PLACE = Place("ep_1", "sec_1")
 SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -35,7 +35,7 @@ def test_the_sealed_bytes_show_nothing_but_the_key_id() -> None:
     assert sealed[:4] == b"\x01\x02k1"
 
 
-@pytest.mark.parametrize("place", [Place("ep_2"), Place("ep_1", "other"), Place("ep_1s", "igning")])
+@pytest.mark.parametrize("place", [Place("ep_2", "sec_1"), Place("ep_1", "sec_2"), Place("ep_1s", "ec_1")])
 def test_a_secret_does_not_open_in_another_place(place: Place) -> None:
     box = Vault({"k1": KEY})
     with pytest.raises(VaultError, match="does not open"):
@@ -81,7 +81,7 @@ def test_rotation_opens_the_old_seals_the_new_and_rewraps() -> None:
     assert not both.needs_rewrap(rewrapped)
     assert new.open(rewrapped, PLACE) == SECRET
     with pytest.raises(VaultError):
-        both.rewrap(sealed, Place("ep_2"))
+        both.rewrap(sealed, Place("ep_2", "sec_1"))
 
 
 def test_keys_are_read_in_order() -> None:
