@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
-from dispatcher import outcome, request
+from dispatcher import outcome, request, terms
+from dispatcher.breakers import Breakers
 from dispatcher.delivery import Delivery
 from dispatcher.health import HealthNotes
 from dispatcher.lanes import Lanes
 from dispatcher.registry_view import RegistryView, RouteRefused
 from dispatcher.sender import Failed, Result, Sender
+from dispatcher.terms import Terms
 from gateway.clock import Clock, Random
 from gateway.model.delivery import Attempt, Reason, pack_attempt
 from gateway.model.endpoint import Format
@@ -42,11 +44,12 @@ class Attempts:
 
     def __init__(
         self, settings: Settings, clock: Clock, random: Random, time: StoreTime, view: RegistryView,
-        sender: Sender, notes: HealthNotes, disable: Disable,
+        sender: Sender, notes: HealthNotes, breakers: Breakers, disable: Disable,
     ) -> None:  # fmt: skip
         self._settings, self._clock, self._random, self._time = settings, clock, random, time
         self._view, self._sender, self._notes, self._disable = view, sender, notes, disable
-        self.lanes = Lanes(clock, self.start, settings.max_in_flight)
+        self._breakers = breakers
+        self.lanes = Lanes(clock, self.start, self.terms)
         self.running = 0
         self.frugal = False
         """Keep no head and body of responses: the store has no memory for what is not promised."""
@@ -55,6 +58,10 @@ class Attempts:
         self._event: Event | None = None
         self._contents: dict[Format, request.Content] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def terms(self, number: int) -> Terms:
+        """What holds for an endpoint now."""
+        return terms.terms(self._view.endpoint(number), self._settings, broken=self._breakers.is_open(number))
 
     def start(self, delivery: Delivery) -> None:
         """Make one attempt; the result comes back to `_done`, never from within this call."""
@@ -82,10 +89,15 @@ class Attempts:
             route, delivery.event, delivery.key, delivery.attempt, delivery.started_ms, delivery.trigger, carried
         )
         done = partial(self._done, delivery, route, made.signature)
-        self._sender.send(route.destination, made.pieces, self._settings.deadline_seconds, done)
+        deadline = self.lanes.queue(delivery.endpoint).terms.deadline_seconds
+        self._sender.send(route.destination, made.pieces, deadline, done)
 
     def _fail(self, delivery: Delivery, failed: Failed) -> None:
         asyncio.get_running_loop().call_soon(self._done, delivery, None, b"", failed)
+
+    def longest_seconds(self, number: int) -> int:
+        """When an attempt at an endpoint that runs now must have ended: its deadline and a second."""
+        return self.lanes.queue(number).terms.deadline_seconds + 1
 
     async def finish(self) -> None:
         """Wait until what runs has ended and its outcomes are queued to be settled."""
@@ -117,14 +129,14 @@ class Attempts:
         self._free(delivery)
         if delivery.partition.lost:
             return
-        before = delivery.record
-        endpoint = route.endpoint if route else self._view.endpoint(delivery.endpoint)
-        schedule = (endpoint.retry_schedule if endpoint else None) or self._settings.retry_schedule
+        holding = self.lanes.queue(delivery.endpoint).terms
         now = outcome.Moment(self._time.now_ms(), self._clock.wall_ms())
-        policy = outcome.Policy(schedule, self._view.off_reason(delivery.endpoint))
-        verdict = outcome.judge(before, result, delivery.kind, delivery.run, policy, now, self._random)
+        policy = outcome.Policy(holding.schedule, self._view.off_reason(delivery.endpoint), holding.aside)
+        verdict = outcome.judge(delivery.old, result, delivery.kind, delivery.run, policy, now, self._random)
         self._measure(delivery, result)
         self._notes.note(delivery, result, verdict.success, now.store_ms)
+        self._breakers.note(delivery.endpoint, success=verdict.success)
+        self.lanes.heed(delivery.endpoint, success=verdict.success, slower=outcome.says_slower(result))
         attempt = self._describe(delivery, route, signature, result)
         settle = partial(self._settle, delivery, verdict, attempt)
         if verdict.gone:

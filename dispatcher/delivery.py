@@ -4,7 +4,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from gateway.ids import DeliveryKey
-from gateway.model.delivery import Record, Trigger
+from gateway.model.delivery import Record, State, Trigger
 from gateway.model.event import Event
 from gateway.store.work import Order
 
@@ -33,11 +33,12 @@ class Delivery:
     `running` from the start of an attempt until its outcome is queued to be settled; `queued` counts the transitions
     that the store has not confirmed. `progress` is set while the event's mark waits for the first record. `order` is
     what a person asked for, until its removal is queued; `kind` and `run` say for good who asked (None and 0: the
-    schedule). `since` is when it began to wait or to run, in monotonic seconds.
+    schedule). `chain` is the number of the ordering key that it stands in line for, if it has no record yet that says
+    so. `since` is when it began to wait or to run, in monotonic seconds.
     """
 
     __slots__ = (
-        "attempt", "event", "key", "kind", "order", "partition", "progress",
+        "attempt", "chain", "event", "key", "kind", "order", "partition", "progress",
         "queued", "record", "run", "running", "since", "started_ms", "trigger",
     )  # fmt: skip
 
@@ -56,10 +57,16 @@ class Delivery:
         self.kind = order.kind if order else None
         self.run = order.run if order else 0
         self.attempt = record.attempts + 1 if record else 1
+        self.chain = record.chain if record else 0
         self.running = False
         self.queued = 0
         self.since = 0.0
         self.started_ms = 0
+
+    @property
+    def old(self) -> Record:
+        """Its record, or what it would be before anything happened."""
+        return self.record or Record(State.PENDING, chain=self.chain)
 
     @property
     def endpoint(self) -> int:

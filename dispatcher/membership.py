@@ -21,7 +21,8 @@ from redis.exceptions import RedisError
 
 from dispatcher import assignment, outcome
 from dispatcher.attempts import Attempts, StoreTime
-from dispatcher.partition import Partition
+from dispatcher.holds import Holds
+from dispatcher.partition import Found, Partition
 from dispatcher.settler import Settler
 from gateway.clock import Clock
 from gateway.store import deliveries, keys, leases, rebuild, schedule
@@ -59,13 +60,13 @@ class Membership:
         all_partitions: list[keys.PartitionKeys],
         settler: Settler,
         attempts: Attempts,
+        holds: Holds,
         partitions: dict[int, Partition],
-        deadline_seconds: int,
-        on_taken: Callable[[], None],
+        on_taken: Callable[[Partition], None],
     ) -> None:
         self.member, self._redis, self._clock, self._time = member, redis, clock, time
         self._members, self._all, self._settler, self._attempts = members, all_partitions, settler, attempts
-        self.partitions, self._deadline, self._on_taken = partitions, deadline_seconds, on_taken
+        self.partitions, self._holds, self._on_taken = partitions, holds, on_taken
         self._beat_sent = self._beat_due = float("-inf")
         self._seen_members: dict[str, _Seen] = {}
         self._seen_leases: dict[int, _Seen] = {}
@@ -179,11 +180,11 @@ class Membership:
         for delivery in list(partition.in_hand.values()):
             if delivery.running:
                 # its order is removed with this: the attempt that it asked for is under way
-                not_before = now_ms + (self._deadline + 1) * 1_000
-                after = outcome.handed_over(delivery.record, delivery.kind, delivery.run, now_ms, not_before)
+                not_before = now_ms + self._attempts.longest_seconds(delivery.endpoint) * 1_000
+                after = outcome.handed_over(delivery.old, delivery.kind, delivery.run, now_ms, not_before)
                 partition.transition(delivery, after)
             elif delivery.progress is not None:
-                partition.defer(delivery, now_ms)
+                self._holds.put_off(delivery)
             else:
                 partition.in_hand.pop(delivery.key)
 
@@ -219,16 +220,19 @@ class Membership:
                 placed = await rebuild.rebuild(self._redis, partition_keys, taken.token, self._beat)
                 logger.error("places.rebuilt", extra={"partition": number, "placed": placed})
             recorded = await deliveries.recorded_between(self._redis, partition_keys, taken.mark, taken.top)
-            sizes = await schedule.lane_sizes(self._redis, partition_keys)
+            lanes = await schedule.lane_sizes(self._redis, partition_keys)
+            chains = await schedule.chain_sizes(self._redis, partition_keys)
         except rebuild.LeaseLost:
             return False
         finally:
             self._taking = []
-        partition = Partition(partition_keys, taken, recorded, sizes, self._settler.wake, self.is_fresh)
+        abandoned = bool(lease.owner and lease.token)
+        found = Found(recorded, lanes, chains, asked if abandoned else None)
+        partition = Partition(partition_keys, taken, found, self._settler.wake, self.is_fresh)
         self._seen_leases.pop(number, None)
         self.partitions[number] = partition
         logger.info("partition.taken", extra={"partition": number, "mark": taken.mark})
-        self._on_taken()
+        self._on_taken(partition)
         return True
 
     async def leave(self) -> None:

@@ -16,7 +16,7 @@ from gateway.model.delivery import State, Trigger
 from gateway.store import work
 
 PAGES = 8
-_REPLAYS = frozenset({work.Kind.FILL, work.Kind.AGAIN})
+REPLAYS = frozenset({work.Kind.FILL, work.Kind.AGAIN})
 
 
 class Orders:
@@ -44,6 +44,8 @@ class Orders:
         free: dict[int, int] = {}
         chosen = {}
         for key, order in sorted(found.items()):
+            if order.kind in REPLAYS and not self._attempts.lanes.queue(key.endpoint).terms.replays:
+                continue
             room = free.setdefault(key.endpoint, self._attempts.lanes.free(key.endpoint))
             if room > 0 and key not in partition.in_hand:
                 free[key.endpoint] = room - 1
@@ -65,7 +67,7 @@ class Orders:
 
     def _obey(self, partition: Partition, loaded: Loaded, order: work.Order) -> None:
         key, record, event, why_not = loaded
-        trigger = Trigger.REPLAY if order.kind in _REPLAYS else Trigger.MANUAL
+        trigger = Trigger.REPLAY if order.kind in REPLAYS else Trigger.MANUAL
         delivery = Delivery(key, event, partition, trigger, record, order=order)
         now_ms = self._time.now_ms()
         if why_not is not None:

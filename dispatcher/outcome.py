@@ -8,6 +8,9 @@
 | by hand | anything else | what it was before; skipped if it was still open and the endpoint is off |
 | by hand, with a new schedule | anything else | as by the schedule, from its first wait |
 | by a replay | anything else | as by the schedule, from its first wait |
+
+A delivery that stands in line for its ordering key (`chain`) leaves it when it ends, when somebody asks for it out of
+turn, or, where the endpoint says `on_failure: skip`, with its first failure.
 """
 
 from collections.abc import Sequence
@@ -23,6 +26,7 @@ from gateway.store.work import Kind
 
 GONE = 410
 HONOURED_RETRY_AFTER = frozenset({429, 503})
+OVERLOADED = frozenset({429, 502, 504})
 
 
 class Moment(NamedTuple):
@@ -33,10 +37,12 @@ class Moment(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What of the endpoint decides: its schedule in seconds, and why no further attempt is wanted, if so."""
+    """What of the endpoint decides: its schedule in seconds, why no further attempt is wanted, if so, and whether a
+    failed delivery steps out of line."""
 
     schedule: Sequence[int]
     off: Reason | None = None
+    aside: bool = False
 
 
 class Verdict(NamedTuple):
@@ -64,11 +70,15 @@ def says_gone(result: Result) -> bool:
     return 400 <= result.status < 500 and disable
 
 
+def says_slower(result: Result) -> bool:
+    """Whether the answer is one of an overloaded receiver: it gets fewer attempts at a time."""
+    return isinstance(result, Answered) and result.status in OVERLOADED
+
+
 def judge(
-    before: Record | None, result: Result, order: Kind | None, run: int, policy: Policy, now: Moment, random: Random
+    old: Record, result: Result, order: Kind | None, run: int, policy: Policy, now: Moment, random: Random
 ) -> Verdict:
     """The verdict on one attempt; `order` tells who asked for it (None: the schedule), `run` which replay."""
-    old = before or Record(State.PENDING)
     error = error_of(result)
     status = result.status if isinstance(result, Answered) else 0
     attempts = min(old.attempts + 1, 0xFFFF)
@@ -80,53 +90,61 @@ def judge(
     gone = says_gone(result)
     if order is Kind.MANUAL:
         if policy.off is not None and old.state in OPEN_STATES:
-            stamped = replace(stamped, state=State.SKIPPED, reason=policy.off, due_ms=0)
+            stamped = replace(stamped, state=State.SKIPPED, reason=policy.off, due_ms=0, chain=0)
         return Verdict(stamped, success=False, gone=gone)
     failures = 1 if order is not None else min(old.failures + 1, 0xFF)
-    stamped = replace(stamped, failures=failures, due_ms=0, reason=Reason.NONE)
+    chain = 0 if order is not None or policy.aside else old.chain
+    stamped = replace(stamped, failures=failures, due_ms=0, reason=Reason.NONE, chain=chain)
     if gone:
-        return Verdict(replace(stamped, state=State.DEAD, reason=Reason.GONE), success=False, gone=True)
+        return Verdict(_ended(stamped, State.DEAD, Reason.GONE), success=False, gone=True)
     if policy.off is not None:
-        return Verdict(replace(stamped, state=State.SKIPPED, reason=policy.off), success=False, gone=False)
+        return Verdict(_ended(stamped, State.SKIPPED, policy.off), success=False, gone=False)
     return Verdict(_retry(stamped, result, policy, now, random), success=False, gone=False)
+
+
+def _ended(stamped: Record, state: State, reason: Reason) -> Record:
+    return replace(stamped, state=state, reason=reason, due_ms=0, chain=0)
 
 
 def _retry(stamped: Record, result: Result, policy: Policy, now: Moment, random: Random) -> Record:
     delay = backoff.delay_ms(policy.schedule, stamped.failures, random)
     if delay is None:
-        return replace(stamped, state=State.DEAD, reason=Reason.EXHAUSTED)
+        return _ended(stamped, State.DEAD, Reason.EXHAUSTED)
     if isinstance(result, Answered) and result.status in HONOURED_RETRY_AFTER:
         delay = max(delay, backoff.retry_after_ms(result.values(b"retry-after"), now.wall_ms))
     return replace(stamped, state=State.SCHEDULED, due_ms=now.store_ms + delay)
 
 
-def declined(before: Record | None, why: Reason, now_ms: int, run: int = 0) -> Record:
+def declined(old: Record, why: Reason, now_ms: int, run: int = 0) -> Record:
     """The record of a delivery that cannot be attempted: what is new or open ends, what has ended stays as it was."""
-    if before is not None and before.state not in OPEN_STATES:
+    if old.state not in OPEN_STATES:
         # a later time, so that the store sees a change, and removes the order that asked for it
-        return replace(before, changed_ms=max(now_ms, before.changed_ms + 1))
-    old = before or Record(State.PENDING)
+        return replace(old, changed_ms=max(now_ms, old.changed_ms + 1))
     state = State.DEAD if why is Reason.POISON else State.SKIPPED
-    return replace(old, state=state, reason=why, due_ms=0, changed_ms=now_ms, run=run or old.run)
+    return replace(_ended(old, state, why), changed_ms=now_ms, run=run or old.run)
 
 
-def handed_over(before: Record | None, order: Kind | None, run: int, now_ms: int, not_before_ms: int) -> Record:
-    """The record of a delivery whose attempt runs while its partition goes to another owner.
+def handed_over(old: Record, order: Kind | None, run: int, now_ms: int, not_before_ms: int) -> Record:
+    """The record of a delivery whose attempt runs, or may run, while its partition goes to another owner.
 
     The other waits until that attempt must have ended; an attempt by hand leaves everything else as it was.
     """
-    old = before or Record(State.PENDING)
     if order is Kind.MANUAL:
         due_ms = max(old.due_ms, not_before_ms) if old.due_ms else 0
         return replace(old, due_ms=due_ms, changed_ms=max(now_ms, old.changed_ms + 1))
-    failures = old.failures if order is None else 0
+    failures, chain = (old.failures, old.chain) if order is None else (0, 0)
     return replace(
         old, state=State.PENDING, reason=Reason.NONE, failures=failures, due_ms=not_before_ms,
-        changed_ms=now_ms, run=run or old.run,
+        changed_ms=now_ms, run=run or old.run, chain=chain,
     )  # fmt: skip
 
 
-def waiting(before: Record | None, now_ms: int) -> Record:
-    """The record of a delivery that waits in its endpoint's lane."""
-    old = before or Record(State.PENDING)
-    return replace(old, state=State.PENDING, reason=Reason.NONE, due_ms=0, changed_ms=now_ms)
+def waiting(old: Record, now_ms: int, held: Reason = Reason.NONE) -> Record:
+    """The record of a delivery that waits in the store: for capacity, or held for a reason."""
+    state = State.HELD if held else State.PENDING
+    return replace(old, state=state, reason=held, due_ms=0, changed_ms=now_ms)
+
+
+def held_over(old: Record, now_ms: int) -> Record:
+    """The record of a new delivery that more than enough are held before: it ends, and a replay can bring it."""
+    return replace(_ended(old, State.SKIPPED, Reason.HOLD_FULL), changed_ms=now_ms)

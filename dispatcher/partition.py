@@ -11,18 +11,20 @@ partition is given up and taken again.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from dispatcher import outcome
+from dispatcher.chains import Chain, Chains
 from dispatcher.delivery import Delivery, Progress
 from gateway import ids
 from gateway.model.delivery import Reason, Record, State
 from gateway.model.event import Event
 from gateway.store import deliveries, keys
 from gateway.store.leases import Taken
+from gateway.store.schedule import ChainId
 
 BATCH_ITEMS = 128
 
@@ -33,9 +35,17 @@ class _Queued(NamedTuple):
     delivery: Delivery
 
 
-def in_lane(record: Record | None) -> bool:
-    """Whether a record's delivery stands in its endpoint's lane; settle.lua has the same rule."""
-    return record is not None and record.state is State.PENDING and record.due_ms == 0
+class Found(NamedTuple):
+    """What the store has of a partition when it is taken: records after the mark, sizes of lanes and of chains.
+
+    `abandoned_at` (monotonic seconds) is when it was taken from an owner that did not hand it over, which may have
+    attempts under way that no record tells of; None if it was handed over.
+    """
+
+    recorded: dict[ids.DeliveryKey, Record]
+    lanes: dict[int, int]
+    chains: Mapping[ChainId, int] = {}
+    abandoned_at: float | None = None
 
 
 class Partition:
@@ -45,17 +55,19 @@ class Partition:
         self,
         partition: keys.PartitionKeys,
         taken: Taken,
-        recorded: dict[ids.DeliveryKey, Record],
-        lane_sizes: dict[int, int],
+        found: Found,
         wake: Callable[[], None],
         may_start: Callable[[], bool],
     ) -> None:
         self.keys, self.number = partition, partition.number
-        self.token, self.mark, self.cursor, self.top = taken.token, taken.mark, taken.mark, taken.top
+        self.token, self.mark, self.cursor = taken.token, taken.mark, taken.mark
+        self.top = ids.parse_stream_id(taken.top)
         self._recorded: dict[tuple[int, int], set[int]] = {}
-        for key in recorded:
+        for key in found.recorded:
             self._recorded.setdefault((key.ms, key.seq), set()).add(key.endpoint)
-        self.lane_sizes: Counter[int] = Counter(lane_sizes)
+        self.lane_sizes: Counter[int] = Counter(found.lanes)
+        self.chains = Chains(found.chains)
+        self.abandoned_at = found.abandoned_at
         self.in_hand: dict[ids.DeliveryKey, Delivery] = {}
         self.unrecorded: dict[ids.DeliveryKey, Delivery] = {}
         self.timings: Counter[str] = Counter()
@@ -68,6 +80,7 @@ class Partition:
         self._indexed = 0
         self._wake, self._fresh = wake, may_start
         self.on_recorded: Callable[[Partition, Progress], None] = lambda _partition, _progress: None
+        self.on_chain_free: Callable[[Partition, Chain], None] = lambda _partition, _chain: None
         self._call: deliveries.Settle | None = None
         self._sent: list[_Queued] = []
 
@@ -103,7 +116,10 @@ class Partition:
         change = deliveries.Transition(
             delivery.key, delivery.record, after, attempt, late, order is not None, sent, self.released, announce
         )
-        self.lane_sizes[delivery.endpoint] += in_lane(after) - in_lane(delivery.record)
+        before = delivery.record
+        self.lane_sizes[delivery.endpoint] += after.in_lane - (before is not None and before.in_lane)
+        if delivery.chain:
+            self.chains.note(delivery, before, after)
         self._queue.append(_Queued(change, delivery.progress, delivery))
         delivery.queued += 1
         self.in_hand[delivery.key] = delivery
@@ -111,24 +127,24 @@ class Partition:
         self.unrecorded.pop(delivery.key, None)
         self._wake()
 
-    def defer(self, delivery: Delivery, now_ms: int) -> None:
-        """Record a delivery in its endpoint's lane: nothing then depends on this process, and the mark can move."""
-        self.transition(delivery, outcome.waiting(delivery.record, now_ms))
-
     def decline(self, delivery: Delivery, why: Reason, now_ms: int) -> None:
         """Record that a delivery will not be attempted; a dead letter is announced, unless it is ours about another."""
-        after = outcome.declined(delivery.record, why, now_ms, delivery.run)
+        after = outcome.declined(delivery.old, why, now_ms, delivery.run)
         self.transition(delivery, after, announce=self.dies(delivery, after))
 
     def forget_order(self, delivery: Delivery, now_ms: int) -> None:
         """Remove an order that asks for what is so or under way already."""
-        record = delivery.record or Record(State.PENDING)
+        record = delivery.old
         self.transition(delivery, replace(record, changed_ms=max(now_ms, record.changed_ms + 1)))
 
     def dies(self, delivery: Delivery, after: Record) -> bool:
         """Whether a transition makes a dead letter that its subscriber is told of."""
         dead = delivery.record is not None and delivery.record.state is State.DEAD
         return after.state is State.DEAD and not dead and not delivery.event.type.startswith("hookline.")
+
+    def has_read(self, key: ids.DeliveryKey) -> bool:
+        """Whether everything that was accepted before an event has been read: until then it may not be the next."""
+        return (key.ms, key.seq) <= ids.parse_stream_id(self.cursor)
 
     def has_work(self) -> bool:
         """Whether a settle call would carry anything."""
@@ -192,6 +208,9 @@ class Partition:
         else:
             self.mark = call.mark_after
             self._go_on(sent)
+            for queued in sent:
+                if queued.delivery.chain and (chain := self.chains.settled(queued.delivery)) is not None:
+                    self.on_chain_free(self, chain)
 
     def _go_on(self, settled: list[_Queued]) -> None:
         """Tell of the events that have more deliveries to be begun, now that some have records."""

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
-from dispatcher import membership, operational, repair, retention, retries, sweeper
+from dispatcher import backlog, breakers, holds, membership, operational, repair, retention, retries, sweeper
 from dispatcher.attempts import Attempts
 from dispatcher.delivery import Delivery
 from dispatcher.health import REPORT_SECONDS, HealthNotes, HealthReporter
+from dispatcher.loader import Loader
 from dispatcher.outcome import error_of
 from dispatcher.partition import Partition
 from dispatcher.reader import Reader
@@ -59,18 +60,30 @@ class Dispatcher:
         self._registry = Registry(self._redis, clock)
         self._egress = Egress(settings.egress_allow, clock)
         self.time = StoreTime(clock)
+        random = system_random()
+        self.breakers = breakers.Breakers(self._redis, self.time, random)
+        self.breakers.on_change = self._note_changed
         self.view = RegistryView(
-            self._registry, Vault.from_settings(settings, settings.data), self._egress, self._note_switched_off
-        )
+            self._registry, Vault.from_settings(settings, settings.data), self._egress, self._note_switched_off,
+            self.breakers.reload, self._note_changed,
+        )  # fmt: skip
         limits = Limits(success_body_bytes=settings.success_body_bytes, failure_body_bytes=settings.failure_body_bytes)
         self._sender = Sender(self._egress, clock, ca_file=settings.ca_file, limits=limits)
         self._notes = HealthNotes(clock)
         self.attempts = Attempts(
-            settings, clock, system_random(), self.time, self.view, self._sender, self._notes, self._disable
+            settings, clock, random, self.time, self.view, self._sender, self._notes, self.breakers, self._disable
         )
+        self.holds = holds.Holds(self._redis, clock, self.time, self.attempts, settings, self.partitions)
         self.settler = Settler(self._redis, clock, self.partitions)
         self.sweeper = sweeper.Sweeper(self._redis, self.time, self.view, self.attempts, self.partitions)
-        self.retries = retries.Retries(self._redis, clock, self.time, self.view, self.attempts, self.partitions)
+        loader = Loader(self._redis, self.view)
+        self.backlog = backlog.Backlog(
+            self._redis, self.view, self.attempts, self.holds, self.breakers, loader,
+            self.partitions,
+        )  # fmt: skip
+        self.retries = retries.Retries(
+            self._redis, clock, self.time, self.view, self.attempts, self.holds, self.backlog, loader, self.partitions
+        )
         self._reporter = HealthReporter(self._notes, HealthStore(self._redis), settings.disable_after)
         self._make_loops()
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,11 +93,11 @@ class Dispatcher:
         count = settings.partition_count
         every = [keys.PartitionKeys(number, count) for number in range(count)]
         self.reader = Reader(
-            self._reading, self.view, self.attempts, self.partitions, time, settings.memory_budget_bytes
+            self._reading, self.view, self.attempts, self.partitions, self.holds, time, settings.memory_budget_bytes
         )
         self.membership = membership.Membership(
             self.member, self._redis, self._clock, time, Members(self._redis, self._clock), every,
-            self.settler, self.attempts, self.partitions, settings.deadline_seconds, self.reader.changed.set,
+            self.settler, self.attempts, self.holds, self.partitions, self._note_taken,
         )  # fmt: skip
         speaker = operational.Operational(
             self._redis, self._clock, self._registry, self.view, every, self.partitions,
@@ -96,6 +109,8 @@ class Dispatcher:
             "membership": Loop(self.membership.run_once, membership.TURN_SECONDS),
             "reader": Loop(self.reader.run_once, 0.0),
             "retries": Loop(self._retry_once, 0.0),
+            "holds": Loop(self.holds.run_once, holds.TURN_SECONDS),
+            "breakers": Loop(self._probe_once, breakers.TURN_SECONDS),
             "sweeper": Loop(self.sweeper.run_once, sweeper.TURN_SECONDS),
             "operational": Loop(speaker.run_once, operational.TURN_SECONDS),
             "health": Loop(self._report, REPORT_SECONDS),
@@ -151,6 +166,20 @@ class Dispatcher:
 
     async def _retry_once(self) -> None:
         await self.retries.pause(await self.retries.run_once())
+
+    async def _probe_once(self) -> None:
+        await self.breakers.run_once(self.backlog.probe_ms)
+
+    def _note_taken(self, partition: Partition) -> None:
+        partition.on_recorded = self.reader.fan_out
+        partition.on_chain_free = self.holds.chain_free
+        self.reader.changed.set()
+
+    def _note_changed(self, number: int) -> None:
+        self.breakers.doubt(number)
+        before, now = self.attempts.lanes.renew(number)
+        if now and not before:
+            self.holds.begin_hold(number)
 
     def _note_switched_off(self, number: int) -> None:
         self.sweeper.switched_off.add(number)

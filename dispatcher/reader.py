@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from dispatcher.attempts import Attempts, StoreTime
 from dispatcher.delivery import Delivery, Progress
+from dispatcher.holds import Holds
 from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
 from gateway import ids, tasks
@@ -53,10 +54,12 @@ class Reader:
         view: RegistryView,
         attempts: Attempts,
         partitions: Mapping[int, Partition],
+        holds: Holds,
         time: StoreTime,
         memory_budget_bytes: int,
     ) -> None:
         self._redis, self._view, self._attempts, self._time = redis, view, attempts, time
+        self._holds = holds
         self._partitions, self._budget = partitions, memory_budget_bytes
         self._typical = float(LARGEST_BYTES)
         self.changed = asyncio.Event()
@@ -66,7 +69,7 @@ class Reader:
         """Whether more may be read into memory."""
         owned = self._partitions.values()
         return (
-            self._attempts.lanes.waiting < WAITING_LIMIT
+            self._attempts.lanes.waiting + sum(p.chains.parked for p in owned) < WAITING_LIMIT
             and self._room_bytes() > 0
             and sum(p.queued for p in owned) < QUEUED_LIMIT
         )
@@ -125,17 +128,14 @@ class Reader:
             return 0
         progress, missing = partition.track(event, matched)
         progress.later.extend(missing)
-        partition.on_recorded = self._fan_out
-        self._fan_out(partition, progress)
+        self.fan_out(partition, progress)
         return progress.remaining
 
-    def _fan_out(self, partition: Partition, progress: Progress) -> None:
+    def fan_out(self, partition: Partition, progress: Progress) -> None:
         """Offer an event's deliveries in ascending order, as many as may be without a record."""
         while progress.later and progress.remaining - len(progress.later) < UNRECORDED:
             key = ids.DeliveryKey(*progress.event.address, progress.later.popleft())
-            delivery = Delivery(key, progress.event, partition, progress=progress)
-            if not self._attempts.lanes.offer(delivery):
-                partition.defer(delivery, self._time.now_ms())
+            self._holds.admit(Delivery(key, progress.event, partition, progress=progress))
 
     def _quarantine(self, partition: Partition, event: events.Event, endpoints: list[int]) -> None:
         progress, missing = partition.track(event, endpoints)

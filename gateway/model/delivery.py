@@ -2,6 +2,7 @@
 
 import enum
 import struct
+import zlib
 
 import msgspec
 
@@ -63,15 +64,16 @@ class AttemptError(enum.IntEnum):
     HTTP_STATUS = 10
 
 
-_RECORD = struct.Struct(">BBHHBBQQI")
+_RECORD = struct.Struct(">BBHHBBQQII")
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What is kept of a delivery beside its attempts: 28 bytes.
+    """What is kept of a delivery beside its attempts: 32 bytes.
 
     `attempts` counts all attempts, `failures` those of the running schedule; `due_ms` (store time) is 0 unless the
     delivery waits for a time; `changed_ms` is the store time of the last transition; `run` is the replay that
-    opened or re-opened it, else 0.
+    opened or re-opened it, else 0; `chain` is the number of the ordering key that it stands in line for, 0 once it has
+    ended or stepped aside.
     """
 
     state: State
@@ -83,19 +85,37 @@ class Record(msgspec.Struct, frozen=True):
     due_ms: int = 0
     changed_ms: int = 0
     run: int = 0
+    chain: int = 0
+
+    @property
+    def in_lane(self) -> bool:
+        """Whether it stands in its endpoint's lane; settle.lua and place.lua have the same rule."""
+        if self.state is State.PENDING:
+            return self.due_ms == 0
+        return self.state is State.HELD and self.reason is not Reason.ORDER
+
+    @property
+    def in_chain(self) -> bool:
+        """Whether later deliveries of its ordering key wait for it; settle.lua and place.lua have the same rule."""
+        return self.chain != 0 and self.state in OPEN_STATES
 
     def packed(self) -> bytes:
         """The bytes that settle.lua compares and swaps."""
         return _RECORD.pack(
             self.state, self.reason, self.attempts, self.status, self.error,
-            self.failures, self.due_ms, self.changed_ms, self.run,
+            self.failures, self.due_ms, self.changed_ms, self.run, self.chain,
         )  # fmt: skip
 
 
 def unpack_record(packed: bytes) -> Record:
     """The reverse of `Record.packed`. Raises struct.error or ValueError for other bytes."""
-    state, reason, attempts, status, error, failures, due, changed, run = _RECORD.unpack(packed)
-    return Record(State(state), Reason(reason), attempts, status, AttemptError(error), failures, due, changed, run)
+    state, reason, attempts, status, error, *numbers = _RECORD.unpack(packed)
+    return Record(State(state), Reason(reason), attempts, status, AttemptError(error), *numbers)
+
+
+def chain_of(ordering_key: str) -> int:
+    """The number of an ordering key, never 0; two keys with one number wait for each other, which does no harm."""
+    return zlib.crc32(ordering_key.encode()) or 1
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):

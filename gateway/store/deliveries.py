@@ -4,6 +4,8 @@ State diagram (places in brackets are derived from the record inside the script)
 
     none -> pending [open, lane]  -> scheduled [open, due] -> pending ...
                     [open, due: handed over, not before]
+         -> held [open, lane: paused, breaker] [open: order]
+    what is open and has a chain number also stands in [order]
     pending | scheduled | held -> delivered | dead [dead] | skipped
     dead | skipped -> pending | scheduled | delivered   (an order of a person)
 
@@ -74,7 +76,7 @@ class Settle:
         p = partition
         self._keys = [
             p.lease, p.recorded, p.counters, p.fanned, p.unmatched, p.open, p.dead, p.due,
-            p.lanes, p.work, p.late, p.replayed, p.outbox, p.timing,
+            p.lanes, p.work, p.late, p.replayed, p.outbox, p.timing, p.order,
         ]  # fmt: skip
         self._positions: dict[str, int] = {}
         self._token, self.mark, self.mark_after = token, mark, mark
@@ -95,7 +97,7 @@ class Settle:
         """Add a change of a record."""
         key, before, p = change.key, change.before, self._partition
         lane = late = attempts = 0
-        if change.after.state is model.State.PENDING or (before and before.state is model.State.PENDING):
+        if change.after.in_lane or (before and before.in_lane):
             lane = self._position(p.lane(key.endpoint))
         if change.late:
             late = self._position(p.late_index(key.endpoint))

@@ -61,6 +61,9 @@ class PartitionKeys:
     """zset packed delivery key by acceptance, the dead letters; writers settle.lua, place.lua, trim.lua"""
     due = _Named()
     """zset packed delivery key by due time (store ms); writers settle.lua, place.lua; reader the owner"""
+    order = _Named()
+    """zset of the open deliveries that stand in line, all scores 0: endpoint (4 bytes), chain (4), ms (6), seq (4),
+    run (4); writers settle.lua, place.lua; reader the owner"""
     lanes = _Named()
     """set of endpoint numbers that have a lane; writers settle.lua, place.lua; reader the owner"""
     work = _Named()

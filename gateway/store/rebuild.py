@@ -1,8 +1,9 @@
-"""Lanes, due times and the sets of open and dead deliveries, made again from the records.
+"""Lanes, due times, chains and the sets of open and dead deliveries, made again from the records.
 
 They are derived: settle.lua changes them together with a record, so they can only differ when a key was deleted or
 the store was meddled with. The counters of the ledger tell that they do: every open record is in `open`, and either
-in `due` or in a lane (or held); every dead one that retention left is in `dead`.
+in `due` or in a lane, or held for its order; every one with a chain number is in `order`; every dead one that retention
+left is in `dead`.
 
 Rebuilding goes through all records and through all places, a chunk at a time, each chunk in one script under the token:
 what settle.lua does meanwhile is neither disturbed nor undone.
@@ -28,6 +29,7 @@ class Places(NamedTuple):
 
     open: int
     waiting: int
+    chained: int
     dead: int
 
 
@@ -51,15 +53,16 @@ async def compare(redis: Redis, partition: keys.PartitionKeys) -> tuple[Places, 
         pipeline.smembers(partition.lanes)
         pipeline.hgetall(partition.counters)
         pipeline.hgetall(partition.trimmed)
-        for name in (partition.open, partition.dead, partition.due, *_lanes(partition, members)):
+        for name in (partition.open, partition.dead, partition.order, partition.due, *_lanes(partition, members)):
             pipeline.zcard(name)
         lanes, counters, trimmed, *sizes = await pipeline.execute()
         if lanes == members:
             break
     total, gone = ledger.total(counters), ledger.total(trimmed)
-    moving = total["pending"] + total["scheduled"]
-    counted = Places(moving + total["held"], moving, total["dead"] - gone["dead"])
-    return counted, Places(sizes[0], sum(sizes[2:]), sizes[1])
+    unended = total["pending"] + total["scheduled"] + total["held"]
+    waiting = unended - total.get("held_order", 0)
+    counted = Places(unended, waiting, total.get("chained", 0), total["dead"] - gone["dead"])
+    return counted, Places(sizes[0], sum(sizes[3:]), sizes[2], sizes[1])
 
 
 async def rebuild(redis: Redis, partition: keys.PartitionKeys, token: str, pulse: Pulse) -> int:
@@ -76,7 +79,7 @@ async def rebuild(redis: Redis, partition: keys.PartitionKeys, token: str, pulse
 
 
 async def _put(redis: Redis, partition: keys.PartitionKeys, token: str, chunk: Iterable[ids.DeliveryKey]) -> int:
-    names = [partition.lease, partition.open, partition.dead, partition.due, partition.lanes]
+    names = [partition.lease, partition.open, partition.dead, partition.due, partition.lanes, partition.order]
     positions: dict[str, int] = {}
     args: list[scripts.Argument] = [token]
     for key in chunk:

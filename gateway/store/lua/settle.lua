@@ -2,7 +2,7 @@
 -- The one writer of delivery records: applies a batch of transitions and moves the recorded mark.
 --
 -- KEYS  1 lease, 2 recorded, 3 counters, 4 fanned, 5 unmatched, 6 open, 7 dead, 8 due, 9 lanes, 10 work, 11 late,
---       12 replayed, 13 outbox, 14 timing, 15.. record, attempt, lane, late index and endpoint index keys
+--       12 replayed, 13 outbox, 14 timing, 15 order, 16.. record, attempt, lane, late index and endpoint index keys
 -- ARGV  1 token, 2 mark expected, 3 mark after, 4 items, 5 index entries, 6 passed events, 7 timings, then
 --       an item (9): packed key, position of its records, record expected or '', record after, position of its
 --         attempts or '0', attempt, position of its lane, position of its late index or '0', flags, where flags are
@@ -13,12 +13,15 @@
 -- Returns {'K' done, 'T' the token is another's, 'M' the mark is not the expected one;
 --       one digit per item: 1 applied, 2 was applied before, 0 refused because the record is another}
 -- Invariant: a record changes only from the record expected, and with it, in the same script, its state's counter,
---       its place (open, due, lane, dead) and the mark; a repeated call changes nothing. A mark that was deleted is
---       the one expected: nobody but the holder of the token moves it.
--- A record is state (1), reason (1), attempts (2), status (2), error (1), failures (1), due (8), changed (8), run (4).
+--       its places (open, due, lane, order, dead) and the mark; a repeated call changes nothing. A mark that was deleted
+--       is the one expected: nobody but the holder of the token moves it. What leaves `order` lets the next of its chain
+--       go, in the same script.
+-- A record is state (1), reason (1), attempts (2), status (2), error (1), failures (1), due (8), changed (8), run (4),
+-- chain (4).
 
 local NAMES = {'pending', 'scheduled', 'held', 'delivered', 'dead', 'skipped'}
-local PENDING, HELD, DELIVERED, DEAD = 1, 3, 4, 5
+local HELD_NAMES = {[9] = 'held_paused', [10] = 'held_breaker', [11] = 'held_order'}
+local PENDING, HELD, DELIVERED, DEAD, ORDER = 1, 3, 4, 5, 11
 local owner = redis.call('HGET', KEYS[1], 'token') == ARGV[1]
 local counts, replayed, applied = {}, {}, false
 
@@ -31,12 +34,19 @@ local function add(totals, group, name, by)
   names[name] = (names[name] or 0) + by
 end
 
+local NOWHERE = {state = 0, due = 0, lane = false, chain = 0}
+
 local function place(record)
   if record == '' then
-    return 0, 0, false
+    return NOWHERE
   end
-  local state, due = string.byte(record), struct.unpack('>I8', record, 9)
-  return state, due, state == PENDING and due == 0
+  local state, reason = string.byte(record, 1, 2)
+  local due, chain = struct.unpack('>I8', record, 9), struct.unpack('>I4', record, 29)
+  return {
+    state = state, due = due, held = state == HELD and HELD_NAMES[reason],
+    lane = (state == PENDING and due == 0) or (state == HELD and reason ~= ORDER),
+    chain = state <= HELD and chain or 0,
+  }
 end
 
 local function swap(bucket, key, expected, after)
@@ -68,40 +78,70 @@ local function move_lane(key, ms, into, lane)
   end
 end
 
-local function move(key, ms, before, after, lane)
-  local old, old_due, old_lane = place(before)
-  local new, new_due, new_lane = place(after)
-  local was_open, is_open = old > 0 and old <= HELD, new <= HELD
+local function move_order(key, chain, into)
+  local member = string.sub(key, 11, 14) .. struct.pack('>I4', chain) .. string.sub(key, 1, 10) .. string.sub(key, 15, 18)
+  if into then
+    redis.call('ZADD', KEYS[15], 0, member)
+  else
+    redis.call('ZREM', KEYS[15], member)
+  end
+end
+
+local function move(key, ms, old, new, lane)
+  local was_open, is_open = old.state > 0 and old.state <= HELD, new.state <= HELD
   if is_open and not was_open then
     redis.call('ZADD', KEYS[6], ms, key)
   elseif was_open and not is_open then
     redis.call('ZREM', KEYS[6], key)
   end
-  if new_due > 0 then
-    redis.call('ZADD', KEYS[8], new_due, key)
-  elseif old_due > 0 then
+  if new.due > 0 then
+    redis.call('ZADD', KEYS[8], new.due, key)
+  elseif old.due > 0 then
     redis.call('ZREM', KEYS[8], key)
   end
-  if new_lane ~= old_lane then
-    move_lane(key, ms, new_lane, lane)
+  if new.lane ~= old.lane then
+    move_lane(key, ms, new.lane, lane)
   end
-  if new == DEAD and old ~= DEAD then
+  if new.chain ~= old.chain then
+    move_order(key, math.max(old.chain, new.chain), new.chain > 0)
+  end
+  if new.state == DEAD and old.state ~= DEAD then
     redis.call('ZADD', KEYS[7], ms, key)
-  elseif old == DEAD and new ~= DEAD then
+  elseif old.state == DEAD and new.state ~= DEAD then
     redis.call('ZREM', KEYS[7], key)
   end
-  return old, new
+end
+
+local function count_state(hour, place, by)
+  if place.state > 0 then
+    add(counts, hour, NAMES[place.state], by)
+  end
+  if place.held then
+    add(counts, hour, place.held, by)
+  end
+  if place.chain > 0 then
+    add(counts, hour, 'chained', by)
+  end
+end
+
+local function count_replay(run, old, new, sent)
+  if run == 0 or (old.state == new.state and not (sent and new.state == DEAD)) then
+    return
+  end
+  if new.state == DELIVERED then
+    add(replayed, run, 'delivered', 1)
+  elseif new.state > DELIVERED then
+    add(replayed, run, 'failed', 1)
+  end
 end
 
 local function count(hour, old, new, after, attempted)
-  if old == 0 then
+  if old.state == 0 then
     add(counts, hour, 'created', 1)
   end
-  if old ~= new then
-    if old > 0 then
-      add(counts, hour, NAMES[old], -1)
-    end
-    add(counts, hour, NAMES[new], 1)
+  if old.state ~= new.state or old.held ~= new.held or old.chain ~= new.chain then
+    count_state(hour, old, -1)
+    count_state(hour, new, 1)
   end
   if attempted then
     add(counts, hour, 'attempts', 1)
@@ -109,13 +149,6 @@ local function count(hour, old, new, after, attempted)
       add(counts, hour, 'failed', 1)
     end
   end
-  local run = struct.unpack('>I4', after, 25)
-  if run > 0 and old ~= new and new == DELIVERED then
-    add(replayed, run, 'delivered', 1)
-  elseif run > 0 and old ~= new and new > DELIVERED then
-    add(replayed, run, 'failed', 1)
-  end
-  return run
 end
 
 local function file_late(key, ms, index)
@@ -148,8 +181,11 @@ local function settle(at)
   if attempted then
     redis.call('HSET', KEYS[tonumber(ARGV[at + 4])], key .. string.sub(after, 3, 4), ARGV[at + 5])
   end
-  local old, new = move(key, ms, before, after, KEYS[tonumber(ARGV[at + 6])])
-  local run = count(hour, old, new, after, attempted)
+  local old, new = place(before), place(after)
+  move(key, ms, old, new, KEYS[tonumber(ARGV[at + 6])])
+  count(hour, old, new, after, attempted)
+  local run, sent = struct.unpack('>I4', after, 25), string.find(flags, 's', 1, true)
+  count_replay(run, old, new, sent)
   if before == '' and ARGV[at + 7] ~= '0' then
     file_late(key, ms, KEYS[tonumber(ARGV[at + 7])])
   end
@@ -157,7 +193,7 @@ local function settle(at)
     if string.find(flags, 'w', 1, true) then
       redis.call('HDEL', KEYS[10], key)
     end
-    if string.find(flags, 's', 1, true) then
+    if sent then
       add(replayed, run, 'sent', 1)
     end
     if string.find(flags, 'd', 1, true) then

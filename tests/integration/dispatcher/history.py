@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from dispatcher import outcome
 from dispatcher.delivery import Delivery
 from dispatcher.outcome import Moment, Policy
-from dispatcher.partition import Partition, in_lane
+from dispatcher.partition import Found, Partition
 from dispatcher.sender import Answered, Failed, Result
 from gateway import ids
 from gateway.model import delivery as model
@@ -49,7 +49,7 @@ class Owned:
         assert taken is not None
         recorded = await deliveries.recorded_between(self.redis, self.keys, taken.mark, taken.top)
         sizes = await schedule.lane_sizes(self.redis, self.keys)
-        self.partition = Partition(self.keys, taken, recorded, sizes, lambda: None, lambda: True)
+        self.partition = Partition(self.keys, taken, Found(recorded, sizes), lambda: None, lambda: True)
         self.begun = []
 
     async def publish(self, count: int, endpoints: tuple[int, ...]) -> None:
@@ -80,7 +80,7 @@ class Owned:
         self.now_ms += 1
         delivery.running = False
         verdict = outcome.judge(
-            delivery.record,
+            delivery.old,
             RESULTS[result],
             delivery.kind,
             delivery.run,
@@ -93,7 +93,7 @@ class Owned:
     def defer(self, delivery: Delivery) -> None:
         self.now_ms += 1
         if delivery.progress is not None:
-            self.partition.defer(delivery, self.now_ms)
+            self.partition.transition(delivery, outcome.waiting(delivery.old, self.now_ms))
 
     async def settle(self, *, lossy: bool, partition: Partition | None = None) -> None:
         """All that waits; with `lossy` each first reply is lost."""
@@ -157,7 +157,7 @@ class Owned:
         former, running = self.partition, [d for d in self.begun if d.running]
         self.now_ms += 1
         for delivery in running:
-            after = outcome.handed_over(delivery.record, delivery.kind, delivery.run, self.now_ms, HANDED_OVER)
+            after = outcome.handed_over(delivery.old, delivery.kind, delivery.run, self.now_ms, HANDED_OVER)
             former.transition(delivery, after)
         await self.settle(lossy=False)
         former.released = True
@@ -225,14 +225,14 @@ class Owned:
                 p.open: record.state in OPEN_STATES,
                 p.dead: record.state is State.DEAD,
                 p.due: record.due_ms > 0,
-                p.lane(key.endpoint): in_lane(record),
+                p.lane(key.endpoint): record.in_lane,
             }
             for name in (name for name, there in places.items() if there):
                 wanted[name].add(key.packed())
         for name, members in wanted.items():
             assert set(await self.redis.zrange(name, 0, -1)) == members, name
         lanes: Any = await self.redis.smembers(p.lanes)
-        assert {int(number) for number in lanes} == {key.endpoint for key, record in records.items() if in_lane(record)}
+        assert {int(number) for number in lanes} == {key.endpoint for key, record in records.items() if record.in_lane}
 
     async def _check_attempts(self, records: dict[ids.DeliveryKey, Record]) -> None:
         stored = 0

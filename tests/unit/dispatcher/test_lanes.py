@@ -5,12 +5,17 @@ import pytest
 from dispatcher import lanes as module
 from dispatcher.delivery import Delivery
 from dispatcher.lanes import Lanes
-from dispatcher.partition import Partition
+from dispatcher.partition import Found, Partition
+from dispatcher.terms import Terms
 from gateway import ids
+from gateway.model.delivery import Reason
+from gateway.model.endpoint import Rate
 from gateway.model.event import Event
 from gateway.store import keys
 from gateway.store.leases import Taken
 from tests.support.clock import HandClock
+
+DEFAULT = Terms(2, None, (5, 60), 15, ordered=False, aside=False, hold=Reason.NONE, replays=True)
 
 
 class Bench:
@@ -19,7 +24,8 @@ class Bench:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.started: list[Delivery] = []
-        self.lanes = Lanes(self.clock, self.started.append, 2)
+        self.terms = dict.fromkeys(range(10), DEFAULT)
+        self.lanes = Lanes(self.clock, self.started.append, self.terms.__getitem__)
         self.fresh = True
         self.partition = self.own(0)
         self._seq = 0
@@ -27,7 +33,7 @@ class Bench:
     def own(self, number: int) -> Partition:
         """A partition of ours."""
         taken = Taken("token", "0-0", "0-0")
-        return Partition(keys.PartitionKeys(number, 4), taken, {}, {}, lambda: None, lambda: self.fresh)
+        return Partition(keys.PartitionKeys(number, 4), taken, Found({}, {}), lambda: None, lambda: self.fresh)
 
     def make(self, endpoint: int = 1, partition: Partition | None = None) -> Delivery:
         self._seq += 1
@@ -59,7 +65,7 @@ def test_an_endpoint_has_so_many_slots_and_others_have_their_own(bench: Bench) -
 def test_the_limit_is_split_by_owned_partitions_and_is_at_least_one(bench: Bench) -> None:
     for owned, share in ((4, 2), (2, 1), (1, 1), (0, 1)):
         bench.lanes.set_share(owned, 4)
-        assert bench.lanes.share == share
+        assert bench.lanes.queue(1).share == share
 
 
 def test_behind_a_durable_lane_nothing_goes_inline(bench: Bench) -> None:
@@ -129,3 +135,57 @@ def test_a_freed_slot_is_told(bench: Bench) -> None:
     bench.lanes.freed.clear()
     bench.lanes.finished(delivery)
     assert bench.lanes.freed.is_set()
+
+
+def test_each_endpoint_has_its_own_limit(bench: Bench) -> None:
+    bench.terms[3] = DEFAULT._replace(max_in_flight=4)
+    bench.offer(*[3] * 6)
+    assert len(bench.started) == 4
+
+
+def test_a_rate_lets_its_burst_go_and_then_what_time_brings(bench: Bench) -> None:
+    bench.terms[1] = DEFAULT._replace(max_in_flight=100, rate=Rate(10.0, 3))
+    made = bench.offer(*[1] * 8)
+    assert bench.started == made[:3]
+    for passed, started in ((0.05, 3), (0.06, 4), (0.2, 6), (60.0, 8)):
+        bench.clock.now += passed
+        bench.lanes.fill_all()
+        assert len(bench.started) == started
+
+
+def test_the_rate_is_split_by_owned_partitions(bench: Bench) -> None:
+    bench.lanes.set_share(1, 2)
+    bench.terms[1] = DEFAULT._replace(max_in_flight=100, rate=Rate(10.0, 4))
+    bench.offer(*[1] * 8)
+    assert len(bench.started) == 2
+    bench.clock.now += 0.21
+    bench.lanes.fill_all()
+    assert len(bench.started) == 3
+
+
+def test_an_overloaded_endpoint_gets_half_as_many_at_a_time_and_successes_bring_them_back(bench: Bench) -> None:
+    bench.terms[1] = DEFAULT._replace(max_in_flight=8)
+    made = bench.offer(*[1] * 8)
+    for delivery in made:
+        bench.lanes.finished(delivery)
+        bench.lanes.heed(1, success=False, slower=True)
+    assert bench.lanes.free(1) == 4, "what was in flight together asks once"
+    for _ in range(40):
+        bench.lanes.heed(1, success=True, slower=False)
+    assert bench.lanes.free(1) == 8
+
+
+def test_what_is_held_is_not_offered_and_comes_back_slowly(bench: Bench) -> None:
+    bench.terms[1] = DEFAULT._replace(max_in_flight=8)
+    assert bench.lanes.renew(1) == (Reason.NONE, Reason.NONE)
+    assert bench.lanes.free(1) == 8
+    bench.terms[1] = bench.terms[1]._replace(hold=Reason.PAUSED)
+    assert bench.lanes.renew(1) == (Reason.NONE, Reason.PAUSED)
+    assert not bench.lanes.offer(bench.make(1))
+    bench.terms[1] = bench.terms[1]._replace(hold=Reason.NONE)
+    assert bench.lanes.renew(1) == (Reason.PAUSED, Reason.NONE)
+    free = []
+    for _ in range(8):
+        free.append(bench.lanes.free(1))
+        bench.lanes.heed(1, success=True, slower=False)
+    assert free == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -1,6 +1,7 @@
 import itertools
 
 import pytest
+from msgspec.structs import replace
 
 from dispatcher import outcome
 from dispatcher.outcome import Moment, Policy, judge
@@ -37,7 +38,7 @@ def answered(status: int, *headers: tuple[bytes, bytes]) -> Answered:
 def verdict(
     before: Record | None, result: Result, order: Kind | None = None, policy: Policy = ON, run: int = 0
 ) -> outcome.Verdict:
-    return judge(before, result, order, run, policy, NOW, RANDOM)
+    return judge(before or Record(State.PENDING), result, order, run, policy, NOW, RANDOM)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -158,13 +159,13 @@ def test_counts_stay_within_the_record() -> None:
     full = Record(State.SCHEDULED, attempts=0xFFFF, failures=0xFF)
     after = verdict(full, answered(500), policy=Policy((1,) * 50)).after
     assert (after.attempts, after.failures) == (0xFFFF, 0xFF)
-    assert len(after.packed()) == 28
+    assert len(after.packed()) == 32
 
 
 @pytest.mark.parametrize("why", [Reason.ENDPOINT_DISABLED, Reason.EXPIRED, Reason.POISON])
 @pytest.mark.parametrize("before", ALL)
 def test_what_is_declined(before: Record | None, why: Reason) -> None:
-    after = outcome.declined(before, why, 777, run=4)
+    after = outcome.declined(before or Record(State.PENDING), why, 777, run=4)
     if before is None or before.state in OPEN_STATES:
         expected = State.DEAD if why is Reason.POISON else State.SKIPPED
         assert (after.state, after.reason, after.due_ms, after.run) == (expected, why, 0, 4)
@@ -189,7 +190,7 @@ def test_an_attempt_by_hand_is_handed_over_without_a_trace(before: Record) -> No
 def test_any_other_attempt_is_handed_over_as_pending_until_it_must_have_ended(
     before: Record | None, order: Kind | None
 ) -> None:
-    after = outcome.handed_over(before, order, 6 if order else 0, 777, 9_999)
+    after = outcome.handed_over(before or Record(State.PENDING), order, 6 if order else 0, 777, 9_999)
     assert (after.state, after.reason, after.due_ms, after.changed_ms) == (State.PENDING, Reason.NONE, 9_999, 777)
     assert after.attempts == (before.attempts if before else 0)
     assert after.failures == (0 if order or not before else before.failures)
@@ -198,6 +199,36 @@ def test_any_other_attempt_is_handed_over_as_pending_until_it_must_have_ended(
 
 @pytest.mark.parametrize("before", ALL)
 def test_what_waits_in_a_lane(before: Record | None) -> None:
-    after = outcome.waiting(before, 777)
+    after = outcome.waiting(before or Record(State.PENDING), 777)
     assert (after.state, after.reason, after.due_ms, after.changed_ms) == (State.PENDING, Reason.NONE, 0, 777)
     assert after.failures == (before.failures if before else 0)
+
+
+@pytest.mark.parametrize("reason", [Reason.PAUSED, Reason.BREAKER, Reason.ORDER])
+def test_what_is_held_keeps_its_failures_and_its_place_in_line(reason: Reason) -> None:
+    after = outcome.waiting(Record(State.SCHEDULED, failures=2, due_ms=5, chain=7), 777, reason)
+    assert (after.state, after.reason, after.due_ms, after.failures, after.chain) == (State.HELD, reason, 0, 2, 7)
+
+
+def test_a_delivery_stays_in_line_until_it_ends_or_steps_aside() -> None:
+    first = Record(State.PENDING, chain=7)
+    assert verdict(first, answered(500)).after.chain == 7
+    assert verdict(first, answered(500), policy=ON._replace(aside=True)).after.chain == 0
+    assert verdict(first, answered(200)).after.chain == 0
+    assert verdict(first, answered(410)).after.chain == 0
+    assert verdict(replace(first, failures=2), answered(500)).after.chain == 0, "the schedule is at its end"
+    assert verdict(first, answered(500), Kind.MANUAL).after.chain == 7
+    assert verdict(first, answered(500), Kind.MANUAL_RETRY).after.chain == 0, "it stands outside live order now"
+    assert outcome.declined(first, Reason.ENDPOINT_DELETED, 777).chain == 0
+    assert outcome.handed_over(first, None, 0, 777, 9_999).chain == 7
+
+
+def test_what_too_many_are_held_before_can_be_replayed() -> None:
+    after = outcome.held_over(Record(State.PENDING, chain=7), 777)
+    assert (after.state, after.reason, after.chain, after.changed_ms) == (State.SKIPPED, Reason.HOLD_FULL, 0, 777)
+
+
+@pytest.mark.parametrize(("status", "slower"), [(429, True), (502, True), (504, True), (503, False), (500, False)])
+def test_which_answers_ask_for_less(status: int, slower: bool) -> None:
+    assert outcome.says_slower(answered(status)) is slower
+    assert not outcome.says_slower(Failed("reset", "", "", 1.0))

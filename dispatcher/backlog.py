@@ -1,0 +1,153 @@
+"""What the store has that needs no time, only its turn: lanes, chains whose first is free, and probes.
+
+Each turn shares an endpoint's free slots among its lanes in all partitions; an endpoint without a free slot costs no
+read. Lanes of endpoints that are held are left alone, but for the one delivery that a probe takes.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+
+from dispatcher.attempts import Attempts
+from dispatcher.breakers import Breakers
+from dispatcher.holds import Holds
+from dispatcher.loader import Loader
+from dispatcher.partition import Partition
+from dispatcher.registry_view import RegistryView
+from gateway import ids
+from gateway.model.delivery import Reason, State, Trigger
+from gateway.store import schedule
+from gateway.store.schedule import ChainId
+
+PAGE = 256
+
+
+class _Lane(NamedTuple):
+    """The lane of an endpoint in one partition, and how many of it are in hand."""
+
+    partition: Partition
+    number: int
+    held: int
+
+
+class Backlog:
+    """Loads what waits as slots come free."""
+
+    def __init__(
+        self, redis: Redis, view: RegistryView, attempts: Attempts, holds: Holds, breakers: Breakers, loader: Loader,
+        partitions: Mapping[int, Partition],
+    ) -> None:  # fmt: skip
+        self._redis, self._view, self._lanes, self._holds = redis, view, attempts.lanes, holds
+        self._breakers, self._loader, self._partitions = breakers, loader, partitions
+
+    def waits(self, partition: Partition) -> bool:
+        """Whether more could be loaded if a slot came free."""
+        lanes = any(size > 0 and self._is_open(number) for number, size in partition.lane_sizes.items())
+        return lanes or bool(partition.chains.ready)
+
+    def _is_open(self, number: int) -> bool:
+        return not self._lanes.hold(number) or not self._view.is_on(number)
+
+    def probe_ms(self, number: int) -> int:
+        """How long a probe of an endpoint may take; 0 when nothing waits for one here."""
+        waits = any(p.lane_sizes[number] > 0 for p in self._partitions.values() if p.may_start())
+        if not waits or self._lanes.hold(number) is not Reason.BREAKER:
+            return 0
+        return self._lanes.queue(number).terms.deadline_seconds * 1_000
+
+    async def load(self, owned: Sequence[Partition]) -> int:
+        """One turn; how many deliveries were taken in hand. Raises redis errors."""
+        loaded = 0
+        for partition in owned:
+            loaded += await self._load_chains(partition)
+        for number, waiting in self._lanes_to_load(owned).items():
+            if self._is_open(number):
+                loaded += await self._load_lanes(number, waiting)
+            elif number in self._breakers.grants:
+                loaded += await self._load_probe(waiting[0])
+        return loaded
+
+    def _lanes_to_load(self, owned: Sequence[Partition]) -> dict[int, list[_Lane]]:
+        """By endpoint the lanes that have more than is in hand."""
+        found: dict[int, list[_Lane]] = {}
+        for partition in owned:
+            if not partition.lane_sizes:
+                continue
+            held = Counter(d.endpoint for d in partition.in_hand.values() if d.record is not None and d.record.in_lane)
+            for number in list(partition.lane_sizes):
+                size = partition.lane_sizes[number]
+                if size <= 0:
+                    del partition.lane_sizes[number]
+                elif size > held[number]:
+                    found.setdefault(number, []).append(_Lane(partition, number, held[number]))
+        return found
+
+    async def _load_lanes(self, number: int, waiting: list[_Lane]) -> int:
+        """Share the free slots of an endpoint; a lane that is alone has some more ready for the next ones."""
+        loaded = 0
+        ahead = 2 if len(waiting) == 1 else 1
+        for left, lane in zip(range(len(waiting), 0, -1), waiting, strict=True):
+            free = self._lanes.free(number)
+            if free > 0 or not self._view.is_on(number):
+                share = max(-(-free // left), 1) * ahead
+                loaded += await self._load_lane(lane, min(share, PAGE))
+        return loaded
+
+    async def _load_probe(self, lane: _Lane) -> int:
+        """The one delivery that tries an endpoint again whose breaker is open."""
+        loaded = await self._load_lane(lane, 1, Trigger.PROBE)
+        if loaded:
+            self._breakers.grants.discard(lane.number)
+        return loaded
+
+    async def _load_lane(self, lane: _Lane, count: int, trigger: Trigger | None = None) -> int:
+        partition = lane.partition
+        found = await schedule.lane(self._redis, partition.keys, lane.number, lane.held + count)
+        wanted = [key for key in found if key not in partition.in_hand][:count]
+        taken = 0
+        for loaded in await self._loader.load(partition, wanted):
+            if loaded.record is not None and loaded.record.in_lane and loaded.key not in partition.in_hand:
+                taken += self._holds.take_up(partition, loaded, trigger)
+        return taken
+
+    async def _load_chains(self, partition: Partition) -> int:
+        """Take the first of the chains that nobody is busy in, as far as their endpoints have room."""
+        chosen = self._chains_with_room(partition)
+        heads = await schedule.chain_heads(self._redis, partition.keys, chosen)
+        going: list[ids.DeliveryKey] = []
+        for chain_id, key in zip(chosen, heads, strict=True):
+            if key is not None and key in partition.in_hand:
+                continue
+            if key is None or not partition.has_read(key):
+                # not settled yet, or something that was accepted before it is still to be read
+                partition.chains.put_back([chain_id])
+            else:
+                going.append(key)
+        taken = 0
+        for loaded in await self._loader.load(partition, going):
+            record = loaded.record
+            waits = record is not None and record.state is State.HELD and record.reason is Reason.ORDER
+            if waits and loaded.key not in partition.in_hand:
+                taken += self._holds.take_up(partition, loaded)
+        return taken
+
+    def _chains_with_room(self, partition: Partition) -> list[ChainId]:
+        """Take ready chains off the list; those of a held endpoint count as having room: they move to its lane."""
+        free: dict[int, int] = {}
+        chosen: list[ChainId] = []
+        for chain_id in partition.chains.ready:
+            room = free.setdefault(chain_id.endpoint, self._room(chain_id.endpoint))
+            if room > 0:
+                free[chain_id.endpoint] = room - 1
+                chosen.append(chain_id)
+                if len(chosen) >= PAGE:
+                    break
+        for chain_id in chosen:
+            del partition.chains.ready[chain_id]
+        return chosen
+
+    def _room(self, number: int) -> int:
+        held = self._lanes.hold(number) or not self._view.is_on(number)
+        return PAGE if held else self._lanes.free(number)
