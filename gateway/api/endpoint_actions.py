@@ -4,6 +4,8 @@
 send or not: nothing is replayed by itself. `test` sends `hookline.test` to this endpoint alone.
 """
 
+from typing import Literal
+
 import msgspec
 
 from gateway import problems, rfc3339
@@ -24,12 +26,12 @@ SOURCE = "/hookline"
 
 
 class TestDelivery(msgspec.Struct):
-    """The delivery of a test that is on its way; its attempts are at `/v1/deliveries/{id}`."""
+    """The delivery of a test that is on its way, or held; its attempts are at `/v1/deliveries/{id}`."""
 
     id: str
     event: str
     endpoint: str
-    status: str = "pending"
+    status: Literal["pending", "held"]
 
 
 async def enable(call: Call) -> Answer:
@@ -86,7 +88,8 @@ async def test(call: Call) -> Answer:
     event = NewEvent(source=SOURCE, type=TEST_TYPE, data=data, subscriber=found.subscriber, endpoint=found.id)
     address = await call.services.publish_internal(event)
     delivery = DeliveryKey(address.ms, address.seq, address.partition, found.number).delivery_id
-    started = TestDelivery(delivery, address.event_id, found.id)
+    status: Literal["pending", "held"] = "held" if found.status == "paused" else "pending"
+    started = TestDelivery(delivery, address.event_id, found.id, status)
     return Answer(started, 202, {"location": f"/v1/deliveries/{delivery}"})
 
 

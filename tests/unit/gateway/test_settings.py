@@ -40,6 +40,9 @@ def test_values_are_parsed() -> None:
         ("HOOKLINE_EGRESS_ALLOW", "10.0.0.1/8"),
         ("HOOKLINE_ACCEPT_DATA_LOSS", "yes"),
         ("HOOKLINE_DEADLINE_SECONDS", "301"),
+        ("HOOKLINE_HOLD_LIMIT", "0"),
+        ("HOOKLINE_HOLD_LIMIT", "10000001"),
+        ("HOOKLINE_ORDER_LIMIT", "0"),
     ],
 )
 def test_a_bad_value_is_named(name: str, value: str) -> None:
@@ -48,6 +51,12 @@ def test_a_bad_value_is_named(name: str, value: str) -> None:
     assert name in str(caught.value)
     assert value in str(caught.value)
     assert caught.value.code == "settings_invalid"
+
+
+def test_what_is_held_is_limited() -> None:
+    assert (Settings().hold_limit, Settings().order_limit) == (100_000, 10_000)
+    settings = load({"HOOKLINE_HOLD_LIMIT": "10000000", "HOOKLINE_ORDER_LIMIT": "1"})
+    assert (settings.hold_limit, settings.order_limit) == (10_000_000, 1)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

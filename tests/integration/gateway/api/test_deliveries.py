@@ -112,6 +112,22 @@ async def test_a_bad_query_is_refused(gateway: ReadingGateway, query: dict[str, 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
 
 
+async def test_what_is_held_says_why(gateway: ReadingGateway) -> None:
+    number = await gateway.endpoint("pay")
+    made = {}
+    for reason in (Reason.PAUSED, Reason.BREAKER, Reason.ORDER):
+        address = await gateway.filled.publish(2)
+        await gateway.filled.settle(address, {number: Record(State.HELD, reason)})
+        made[reason.name.lower()] = ids.DeliveryKey(*address, number).delivery_id
+    held = await gateway.pages("/v1/deliveries", status="held", limit=2)
+    assert {one["reason"]: one["id"] for one in held} == made
+    for reason_name, delivery in made.items():
+        (one,) = (await gateway.get("/v1/deliveries", reason=reason_name))["data"]
+        shown = await gateway.get(f"/v1/deliveries/{delivery}")
+        assert (one["id"], shown["status"], shown["reason"]) == (delivery, "held", reason_name)
+        assert (shown["next_attempt_at"], shown["attempts"]) == (None, [])
+
+
 async def test_a_deleted_endpoint_keeps_its_history(gateway: ReadingGateway) -> None:
     made = await fill(gateway)
     await gateway.registry.delete_endpoint("pay")

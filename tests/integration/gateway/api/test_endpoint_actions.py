@@ -1,5 +1,6 @@
 """Enable, disable and test, from outside."""
 
+from gateway import rfc3339
 from gateway.model.endpoint import LastFailure
 from gateway.store import connection, log
 from gateway.store.health import HealthReport
@@ -74,6 +75,26 @@ async def test_test_appends_an_event_for_this_endpoint_alone(rig: Rig) -> None:
     assert event is not None
     assert (event.type, event.source, event.endpoint, event.subscriber) == ("hookline.test", "/hookline", "e", "shop")
     assert body["id"].startswith("dlv_" + body["event"].removeprefix("evt_"))
+
+
+async def test_test_of_a_paused_one_is_held(rig: Rig) -> None:
+    await rig.internal("shop", "e")
+    await rig.post("/v1/endpoints/e/pause")
+    answer = await rig.post("/v1/endpoints/e/test")
+    assert (answer.status_code, answer.json()["status"]) == (202, "held")
+
+
+async def test_what_waited_is_found_by_the_endpoint_s_own_deadline(rig: Rig) -> None:
+    await rig.internal("shop", "e")
+    await rig.patch("/v1/endpoints/e", {"deadline_seconds": 300})
+    endpoint = await rig.services.registry.get_endpoint("e")
+    assert endpoint is not None
+    now = await connection.store_ms(rig.redis)
+    failure = LastFailure(now, "http_status", 500, None)
+    report = HealthReport(endpoint.number, "e", 0, 3, now - 3_600_000, 0, failure)
+    await rig.services.health.report([report], 600, now)
+    enabled = (await rig.post("/v1/endpoints/e/enable")).json()
+    assert enabled["replay"]["since"] == rfc3339.format_ms(now - 3_600_000 - 301_000)
 
 
 async def test_test_of_a_disabled_one_is_refused(rig: Rig) -> None:

@@ -14,6 +14,7 @@ from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
 from gateway.model.profile import ProfileTimestamp, SignatureProfile
 from gateway.store.registry_reads import EndpointName
+from tests.support import described
 from tests.support.sealed import secret, texts, with_secrets
 
 ADDRESS = ids.Address(1_764_000_000_007, 3, 2)
@@ -29,6 +30,18 @@ SENT = Attempt(
 
 def fields(record: Record, key: ids.DeliveryKey = KEY) -> dict[str, Any]:
     return types.fields_of(key, record, EVENT, OWNER, None)
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_and_reason_has_its_name(state: State) -> None:
+    schema = described.document()["components"]["schemas"]["Delivery"]["properties"]
+    assert schema["status"]["enum"] == [one.name.lower() for one in State]
+    reasons = next(one["enum"] for one in schema["reason"]["anyOf"] if "enum" in one)
+    assert reasons == [one.name.lower() for one in Reason if one]
+    for reason in Reason:
+        shown = fields(Record(state, reason))
+        assert shown["status"] in schema["status"]["enum"]
+        assert shown["reason"] is None if reason is Reason.NONE else shown["reason"] in reasons
 
 
 def test_a_scheduled_delivery_says_when_it_is_tried_next() -> None:
