@@ -5,6 +5,7 @@ import pytest
 from gateway.store import scripts
 from tests.chaos.conftest import Start
 from tests.chaos.receivers import balances, judge, publish, register
+from tests.chaos.scene import Scene
 from tests.support.proxy import Proxy
 from tests.support.sink_process import SinkProcess
 from tests.support.system import System
@@ -26,9 +27,11 @@ def successor(system: System) -> None:
     system.wait_drained(DRAIN_SECONDS)
 
 
-def test_between_read_and_send_during_the_send_and_between_two_attempts(start: Start, sink: SinkProcess) -> None:
+@pytest.mark.together
+def test_between_read_and_send_during_the_send_and_between_two_attempts(scene: Scene) -> None:
     """One kill for three stages, each at an endpoint of its own; one attempt at a time for each."""
-    system = start(settings={"HOOKLINE_MAX_IN_FLIGHT": "1"})
+    sink = scene.sink
+    system = scene.start(settings={"HOOKLINE_MAX_IN_FLIGHT": "1"})
     names = register(system, sink, "held", "failing", retry_schedule=[5, 1, 1])
     sink.configure("held", hold=True)
     sink.configure("failing", status=500)
@@ -50,10 +53,11 @@ def test_between_read_and_send_during_the_send_and_between_two_attempts(start: S
     assert not balances(system)
 
 
-def test_after_the_send_and_before_the_record(sink: SinkProcess, start: Start) -> None:
-    store = ValkeyServer()
+@pytest.mark.together
+def test_after_the_send_and_before_the_record(scene: Scene) -> None:
+    store, sink = ValkeyServer(), scene.sink
     with Proxy(store.port) as proxy:
-        system = start(store=store, urls={"dispatcher": proxy.url})
+        system = scene.start(store=store, urls={"dispatcher": proxy.url})
         names = register(system, sink, "quick")
         proxy.drop_from(SETTLE)
         events = publish(system, EVENTS)
@@ -67,10 +71,11 @@ def test_after_the_send_and_before_the_record(sink: SinkProcess, start: Start) -
         assert not balances(system)
 
 
-def test_around_the_scheduling_of_a_retry(sink: SinkProcess, start: Start) -> None:
-    store = ValkeyServer()
+@pytest.mark.together
+def test_around_the_scheduling_of_a_retry(scene: Scene) -> None:
+    store, sink = ValkeyServer(), scene.sink
     with Proxy(store.port) as proxy:
-        system = start(store=store, urls={"dispatcher": proxy.url})
+        system = scene.start(store=store, urls={"dispatcher": proxy.url})
         names = register(system, sink, "failing", retry_schedule=[5, 1, 1])
         events = publish(system, 1, "first")
         system.wait_drained(10)

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.campaign import Campaign, Plan, table
-from tests.chaos.conftest import Start
 from tests.chaos.receivers import balances, judge, publish, register
-from tests.support import power
-from tests.support.sink_process import SinkProcess
+from tests.chaos.scene import Scene
+from tests.support import shims
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
@@ -16,8 +15,9 @@ EVENTS = 40
 DEADLINE_SECONDS = 15
 
 
-def test_stopped_past_its_lease_it_settles_and_starts_nothing(start: Start, sink: SinkProcess) -> None:
-    system = start(dispatchers=2)
+@pytest.mark.together
+def test_stopped_past_its_lease_it_settles_and_starts_nothing(scene: Scene) -> None:
+    system, sink = scene.start(dispatchers=2), scene.sink
     names = register(system, sink, "held")
     system.wait_balanced()
     sink.configure("held", hold=True)
@@ -44,7 +44,7 @@ def _lost(log: str) -> str:
     return "\n".join(line for line in log.splitlines() if "partition.lost" in line)
 
 
-@pytest.mark.skipif(power.compiler() is None, reason="needs a C compiler for the fsync shim")
+@pytest.mark.skipif(shims.compiler() is None, reason="needs a C compiler for the fsync shim")
 def test_asked_to_end_under_load_nothing_is_lost_or_repeated(tmp_path: Path) -> None:
     plan = Plan((), seconds=6.0, rate=150.0, fail=0.0)
     with Campaign(plan, tmp_path) as campaign:

@@ -8,6 +8,7 @@ import redis
 from gateway.store.keys import PartitionKeys, RegistryKeys
 from tests.chaos.conftest import Start
 from tests.chaos.receivers import balances, judge, publish, register
+from tests.chaos.scene import Scene
 from tests.support.sink_process import SinkProcess
 from tests.support.system import System
 
@@ -51,10 +52,11 @@ def test_a_lost_mark_is_read_again_and_nothing_recorded_is_sent_twice(
     assert not balances(system)
 
 
+@pytest.mark.together
 @pytest.mark.parametrize("key", ["due", "open"])
 @pytest.mark.parametrize("after", ["nothing", "take-over"])
-def test_lost_work_keys_are_rebuilt_from_the_records(start: Start, sink: SinkProcess, key: str, after: str) -> None:
-    system = start(expected_errors=["places.rebuilt"])
+def test_lost_work_keys_are_rebuilt_from_the_records(scene: Scene, key: str, after: str) -> None:
+    system, sink = scene.start(expected_errors=["places.rebuilt"]), scene.sink
     names = register(system, sink, "pay", retry_schedule=[3, 1, 1])
     sink.configure("pay", status=500)
     events = publish(system, EVENTS)

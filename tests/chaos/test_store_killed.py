@@ -6,12 +6,12 @@ import pytest
 
 from tests.chaos.campaign import Campaign, Plan, table
 from tests.chaos.faults import FAULTS
-from tests.support import power
+from tests.support import shims
 from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.chaos,
-    pytest.mark.skipif(power.compiler() is None, reason="needs a C compiler for the fsync shim"),
+    pytest.mark.skipif(shims.compiler() is None, reason="needs a C compiler for the fsync shim"),
 ]
 
 

@@ -8,34 +8,13 @@ A real power cut loses what was never synced, or any part of it: the file keeps 
 plus a random part of the rest (a torn tail).
 """
 
-import functools
 import random
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support import shims
 from tests.support.valkey import ValkeyServer
-
-SOURCE = Path(__file__).with_name("fsync_shim.c")
-
-
-def compiler() -> str | None:
-    """The C compiler, or None; tests that need the shim are skipped without one and say so."""
-    return shutil.which("cc") or shutil.which("gcc")
-
-
-@functools.cache
-def shim() -> Path:
-    """The compiled shim; built once per session."""
-    cc = compiler()
-    if cc is None:
-        raise FileNotFoundError("a C compiler (cc or gcc) is needed to build the fsync shim")
-    target = Path(tempfile.mkdtemp(prefix="hookline-shim-")) / "fsync_shim.so"
-    command = [cc, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(target), str(SOURCE), "-ldl"]
-    subprocess.run(command, check=True, capture_output=True)
-    return target
 
 
 class UnsafePower(ValkeyServer):
@@ -47,7 +26,7 @@ class UnsafePower(ValkeyServer):
         self._delay = directory / "delay"
         self._random = random.Random(seed)
         environment = {
-            "LD_PRELOAD": str(shim()),
+            "LD_PRELOAD": str(shims.build("fsync_shim")),
             "FSYNC_SHIM_LOG": str(self._syncs),
             "FSYNC_SHIM_DELAY": str(self._delay),
         }

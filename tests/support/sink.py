@@ -45,15 +45,19 @@ class Endpoint:
         self.latency_ms = 0.0
         self.hold = False
         self.headers = ""
+        self.secrets: list[str] = []
+        self.tolerance_seconds = 300.0
         self.verifier: Verifier | None = None
         self.received = 0
         self.held: list[tuple[asyncio.Transport, bytes]] = []
         self._random = random.Random(seed)
 
     def configure(self, changes: dict[str, Any]) -> None:
-        """Set any of the public values; `secrets` is a list of `whsec_` texts."""
-        if secrets := changes.pop("secrets", None):
-            self.verifier = Verifier(secrets)
+        """Set any of the public values; `secrets` is a list of `whsec_` texts, `tolerance_seconds` for their check."""
+        self.secrets = changes.pop("secrets", self.secrets)
+        self.tolerance_seconds = changes.pop("tolerance_seconds", self.tolerance_seconds)
+        if self.secrets:
+            self.verifier = Verifier(self.secrets, tolerance_seconds=self.tolerance_seconds)
         for name, value in changes.items():
             if not isinstance(value, type(getattr(self, name))):
                 raise TypeError(f"{name} is {value!r}")

@@ -46,8 +46,9 @@ class System:
     """Starts on entering the context; everything is gone after it.
 
     `settings` are `HOOKLINE_*` names for all parts; `urls` maps `gateway`, `dispatcher` or `worker` to another URL of
-    the store, such as that of a proxy; `modules` replaces what a kind of part runs (for measuring). A line of level
-    error in a log fails the test at the end, unless its event is among `expected_errors`.
+    the store, such as that of a proxy; `environments` adds to the environment of single parts, by name; `modules`
+    replaces what a kind of part runs (for measuring). A line of level error in a log fails the test at the end, unless
+    its event is among `expected_errors`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class System:
         partitions: int = 4,
         settings: Mapping[str, str] | None = None,
         urls: Mapping[str, str] | None = None,
+        environments: Mapping[str, Mapping[str, str]] | None = None,
         modules: Mapping[str, tuple[str, ...]] | None = None,
         expected_errors: Sequence[str] = (),
     ) -> None:
@@ -71,6 +73,7 @@ class System:
         self.api: Api
         self._modules = {**_MODULES, **(modules or {})}
         self._urls = dict(urls or {})
+        self._environments = dict(environments or {})
         self._expected = [f'"event": "{name}"' for name in expected_errors]
         self.environment = {
             "HOOKLINE_REDIS_URL": self.store.url,
@@ -87,7 +90,7 @@ class System:
 
     def _part(self, name: str) -> Process:
         kind = name.partition("-")[0]
-        environment = dict(self.environment)
+        environment = {**self.environment, **self._environments.get(name, {})}
         if kind in self._urls:
             environment["HOOKLINE_REDIS_URL"] = self._urls[kind]
         return Process(name, self._modules[kind], self.directory, environment)

@@ -3,10 +3,10 @@
 import pytest
 import redis
 
-from tests.support import power
+from tests.support import power, shims
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(power.compiler() is None, reason="needs a C compiler for the fsync shim")
+pytestmark = pytest.mark.skipif(shims.compiler() is None, reason="needs a C compiler for the fsync shim")
 
 
 def test_what_was_synced_survives() -> None:
