@@ -9,7 +9,8 @@ Two halves. The front half is run by the gateway process alone:
 
 The shared half is the only part that the dispatcher may import:
 
-    settings, clock, ids, logs, tasks, model, matching, wire
+    settings, clock, ids, logs, tasks, model, wire
+    matching  which endpoints get an event; filters: one CEL expression per endpoint, bounded
     egress    which addresses and URLs a webhook may go to
     store     every key and every script, one noun a module
 

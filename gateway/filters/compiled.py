@@ -1,0 +1,49 @@
+"""A filter that is ready to be asked, and how a text becomes one."""
+
+from functools import lru_cache
+
+from gateway.filters import cost, lexing, library, shape
+from gateway.filters.errors import FilterError, FilterFailed
+from gateway.filters.shape import Shape
+from gateway.filters.values import EventValues, Facts
+
+MAXIMUM_BYTES = 4_096
+_REMEMBERED = 10_000
+
+
+class Filter:
+    """A compiled filter."""
+
+    __slots__ = ("_program", "shape", "text")
+
+    def __init__(self, text: str, program: library.Program, seen: Shape) -> None:
+        self.text, self._program, self.shape = text, program, seen
+
+    def matches(self, values: EventValues) -> bool:
+        """Whether the event passes. Raises FilterFailed when there is no answer."""
+        return values.answer(self.text, self._judge)
+
+    def _judge(self, values: EventValues) -> bool:
+        context, facts = values.of(self.shape.needs)
+        if cost.microseconds(self.shape, facts) > cost.MAXIMUM_MICROSECONDS:
+            raise FilterFailed("it would take too long for an event of this size: fewer loops, or over shorter lists")
+        answer = library.evaluate(self._program, context)
+        if not isinstance(answer, bool):
+            raise FilterFailed(f"it gives {type(answer).__name__}, not true or false")
+        return answer
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def compile(text: str) -> Filter:  # noqa: A001 - as in re.compile
+    """The filter of an expression; the same object for the same text. Raises FilterError."""
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAXIMUM_BYTES:
+        raise FilterError("filter_too_long", f"a filter may have {MAXIMUM_BYTES:,} bytes, not {size:,}")
+    words = lexing.read(text)
+    if len(words.words) > shape.MAXIMUM_WORDS:
+        raise FilterError("filter_too_complex", f"a filter may have {shape.MAXIMUM_WORDS:,} words")
+    program = library.compile_text(text)
+    seen = shape.read(words)
+    if cost.microseconds(seen, Facts()) > cost.MAXIMUM_MICROSECONDS:
+        raise FilterError("filter_too_complex", "it would take too long for any event: make it shorter")
+    return Filter(text, program, seen)
