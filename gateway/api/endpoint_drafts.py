@@ -18,11 +18,16 @@ from gateway.problems import FieldError
 from gateway.store import connection, endpoint_secrets
 
 WRITABLE = (
-    "url", "event_types", "description", "metadata", "status", "retry_schedule", "deadline_seconds", "max_in_flight",
-    "rate", "ordered", "on_failure", "headers",
+    "url", "event_types", "filter", "description", "metadata", "status", "retry_schedule", "deadline_seconds",
+    "max_in_flight", "rate", "ordered", "on_failure", "headers",
 )  # fmt: skip
 Rule = Callable[[Any, str], Iterator[FieldError]]
-_RULES: Mapping[str, Rule] = {"event_types": rules.event_types, "metadata": rules.metadata, "headers": rules.headers}
+_RULES: Mapping[str, Rule] = {
+    "event_types": rules.event_types,
+    "filter": rules.filter_text,
+    "metadata": rules.metadata,
+    "headers": rules.headers,
+}
 _NEW_RULES: Mapping[str, Rule] = {"id": rules.own_id, "secret": rules.secret}
 
 
@@ -87,6 +92,7 @@ async def changed(services: Services, old: Endpoint, values: Mapping[str, Any]) 
         old,
         url=values["url"],
         event_types=tuple(values["event_types"]),
+        filter=values["filter"] or "",
         description=values["description"],
         metadata=values["metadata"],
         retry_schedule=None if schedule is None else tuple(schedule),

@@ -1,7 +1,7 @@
-"""What an endpoint may be, beyond what types can say: id, URL, patterns, headers, secret, metadata.
+"""What an endpoint may be, beyond what types can say: id, URL, patterns, filter, headers, secret, metadata.
 
 Each rule gives the errors of one field, so that a caller sees all of them at once. URLs are judged by `gateway.egress`
-alone, patterns and secrets by `receivers`.
+alone, patterns and secrets by `receivers`, filters by `gateway.filters`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from gateway import ids
+from gateway import filters, ids
 from gateway.egress import Egress, EgressError, EndpointUrl, NameNotResolved
 from gateway.model.subscriber import Kind
 from gateway.problems import FieldError, field_error
@@ -78,6 +78,15 @@ def event_types(value: Sequence[str], field: str) -> Iterator[FieldError]:
         if pattern in seen:
             yield field_error(at, "is in the list twice", pattern)
         seen.add(pattern)
+
+
+def filter_text(value: str | None, field: str) -> Iterator[FieldError]:
+    """An expression that can be evaluated; '' and None are none."""
+    try:
+        if value:
+            filters.compile(value)
+    except filters.FilterError as error:
+        yield field_error(field, str(error), value)
 
 
 def headers(value: Mapping[str, str], field: str) -> Iterator[FieldError]:

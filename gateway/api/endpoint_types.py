@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gateway import filters
 from gateway.model import endpoint as model
 from gateway.settings import MAX_SCHEDULE_SECONDS, MIN_SCHEDULE_SECONDS
 
@@ -23,6 +24,14 @@ Id = Annotated[
 ]
 Url = Annotated[str, Meta(max_length=2_048, description="https, and http only for internal subscribers.")]
 Patterns = Annotated[list[str], Meta(min_length=1, max_length=100, description="Event types, `order.*` or `*`.")]
+Filter = Annotated[
+    str,
+    Meta(
+        max_length=filters.MAXIMUM_BYTES,
+        description='A CEL expression over the event, such as `data.amount > 100 && subject.startsWith("eu/")`: only '
+        "events for which it is true; null: all that match.",
+    ),
+]
 Description = Annotated[str, Meta(max_length=1_000)]
 Metadata = Annotated[dict[str, Any], Meta(description="Yours; at most 4 KB as JSON.")]
 Wait = Annotated[int, Meta(ge=MIN_SCHEDULE_SECONDS, le=MAX_SCHEDULE_SECONDS)]
@@ -63,6 +72,7 @@ class WritableEndpoint(msgspec.Struct):
 
     url: Url
     event_types: Patterns = msgspec.field(default_factory=lambda: ["*"])
+    filter: Filter | None = None
     description: Description = ""
     metadata: Metadata = {}
     status: model.Status = "enabled"
@@ -87,6 +97,7 @@ class EndpointPatch(msgspec.Struct, omit_defaults=True):
 
     url: Url | msgspec.UnsetType = msgspec.UNSET
     event_types: Patterns | msgspec.UnsetType | None = msgspec.UNSET
+    filter: Filter | msgspec.UnsetType | None = msgspec.UNSET
     description: Description | msgspec.UnsetType | None = msgspec.UNSET
     metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     status: model.Status | msgspec.UnsetType | None = msgspec.UNSET
@@ -140,6 +151,7 @@ class Endpoint(msgspec.Struct, kw_only=True):
     subscriber: str
     url: str
     event_types: tuple[str, ...]
+    filter: str | None
     description: str
     metadata: dict[str, Any]
     status: model.Status

@@ -30,6 +30,7 @@ def fields_of(endpoint: Endpoint, shown: Shown) -> dict[str, Any]:
         "subscriber": endpoint.subscriber,
         "url": endpoint.url,
         "event_types": endpoint.event_types,
+        "filter": endpoint.filter or None,
         "description": endpoint.description,
         "metadata": endpoint.metadata,
         "status": endpoint.status,

@@ -9,7 +9,8 @@ from tests.support.api_rig import INTERNAL_URL, URL, Rig, code_of, fields_of
 
 ENDPOINTS = "/v1/subscribers/shop/endpoints"
 SHOWN = {
-    "id", "subscriber", "url", "event_types", "description", "metadata", "status", "disabled_reason", "paused_at",
+    "id", "subscriber", "url", "event_types", "filter",
+    "description", "metadata", "status", "disabled_reason", "paused_at",
     "retry_schedule", "deadline_seconds", "max_in_flight", "rate", "ordered", "on_failure", "catch_up", "headers",
     "health", "created_at", "updated_at",
 }  # fmt: skip

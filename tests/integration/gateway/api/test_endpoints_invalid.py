@@ -64,7 +64,11 @@ INVALID: list[tuple[dict[str, Any], set[str]]] = [
     ({"description": "x" * 1_001}, {"description"}),
     ({"id": "ep_1"}, {"id"}),
     ({"subscriber": "shop"}, {"subscriber"}),
-    ({"health": {}, "filter": {}}, {"health", "filter"}),
+    ({"filter": {}}, {"filter"}),
+    ({"filter": "data.amount >"}, {"filter"}),
+    ({"filter": "amount > 100", "rate": 1}, {"filter", "rate"}),
+    ({"filter": "true || " * 1_000}, {"filter"}),
+    ({"health": {}, "filters": "true"}, {"health", "filters"}),
 ]
 
 

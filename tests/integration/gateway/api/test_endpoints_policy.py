@@ -10,11 +10,12 @@ from tests.support.api_rig import INTERNAL_URL, Rig, fields_of
 ENDPOINTS = "/v1/subscribers/shop/endpoints"
 DEFAULTS: dict[str, Any] = {
     "retry_schedule": None, "deadline_seconds": None, "max_in_flight": None, "rate": None, "ordered": False,
-    "on_failure": "block", "status": "enabled",
+    "on_failure": "block", "status": "enabled", "filter": None,
 }  # fmt: skip
 GIVEN: dict[str, Any] = {
     "retry_schedule": [5, 60], "deadline_seconds": 1, "max_in_flight": 1,
     "rate": {"per_second": 100_000.0, "burst": 1}, "ordered": True, "on_failure": "skip", "status": "paused",
+    "filter": 'data.amount > 100 && subject.startsWith("eu/")',
 }  # fmt: skip
 
 
@@ -70,6 +71,26 @@ async def test_a_rate_is_merged_member_by_member(rig: Rig) -> None:
     assert fields_of(await rig.patch("/v1/endpoints/e", {"rate": {"per_second": None}})) == {"rate.per_second"}
     assert await patched(None) is None
     assert fields_of(await rig.patch("/v1/endpoints/e", {"rate": {"burst": 2}})) == {"rate.per_second"}
+
+
+async def test_no_filter_is_null_however_it_is_said(rig: Rig) -> None:
+    await rig.internal("shop", "e")
+    for given in ("", None):
+        assert (await rig.patch("/v1/endpoints/e", {"filter": "data.a == 1"})).json()["filter"] == "data.a == 1"
+        assert (await rig.patch("/v1/endpoints/e", {"filter": given})).json()["filter"] is None
+        stored = await rig.services.registry.get_endpoint("e")
+        assert stored is not None
+        assert stored.filter == ""
+
+
+async def test_a_filter_is_refused_with_the_reason(rig: Rig) -> None:
+    await rig.internal("shop", "e")
+    answer = await rig.patch("/v1/endpoints/e", {"filter": "amount > 100"})
+    assert fields_of(answer) == {"filter"}
+    (error,) = answer.json()["errors"]
+    assert error["value"] == "amount > 100"
+    assert "amount" in error["reason"]
+    assert (await rig.get("/v1/endpoints/e")).json()["filter"] is None
 
 
 async def test_an_error_names_field_value_and_way_out(rig: Rig) -> None:

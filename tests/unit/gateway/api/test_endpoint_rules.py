@@ -120,3 +120,15 @@ async def test_a_name_that_does_not_resolve_is_asked_again_later(egress: Egress)
 async def test_a_name_that_takes_long_is_asked_again_later(egress: Egress, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "RESOLVE_SECONDS", 0.05)
     assert await rules.url(egress, "https://slow.example.com/", "external", "url") == []
+
+
+@pytest.mark.parametrize("value", [None, "", "true", "data.amount > 100"])
+def test_filters(value: str | None) -> None:
+    assert reasons(rules.filter_text(value, "f")) == {}
+
+
+@pytest.mark.parametrize("value", ["data.amount >", "amount > 100", "x" * 5_000])
+def test_filters_that_are_none(value: str) -> None:
+    (error,) = rules.filter_text(value, "f")
+    assert error.field == "f"
+    assert len(str(error.value)) <= 201
