@@ -55,6 +55,11 @@ TABLE: Mapping[str, Definition] = {
         "Wait until it has ended, or cancel it: POST /v1/replays/{id}/cancel.",
     ),
     "replay_finished": Definition(409, "Replay has ended", "Start another replay."),
+    "too_many_secrets": Definition(
+        409,
+        "Too many secrets are live",
+        "Rotate when one of them has ended, or with `overlap_seconds` 0, which ends all of them at once.",
+    ),
     "event_expired": Definition(410, "Event is no longer kept", "Publish it again; retention has removed its data."),
     "payload_too_large": Definition(413, "Body too large", "Send at most the bytes that are named.", closes=True),
     "uri_too_long": Definition(414, "URL too long", "Keep path and query within 8 KB.", closes=True),

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway import ids
 from gateway.api import endpoint_rules as rules
-from gateway.api import fields
+from gateway.api import fields, signature_profiles
 from gateway.api.services import Services
 from gateway.model.endpoint import Endpoint, Status
 from gateway.model.subscriber import Kind
@@ -56,6 +56,7 @@ async def check(
     for name, rule in _RULES.items():
         if name in values:
             errors += rule(values[name], prefix + name)
+    errors += signature_profiles.errors(values, prefix)
     if kind is not None and values.get("url", known_url) != known_url:
         errors += await rules.url(services.egress, values["url"], kind, prefix + "url")
     return fields.Fields(values, errors)
@@ -104,7 +105,7 @@ async def changed(services: Services, old: Endpoint, values: Mapping[str, Any]) 
         catch_up=old.catch_up if values["ordered"] else "",
         headers=values["headers"],
     )
-    return await with_status(services, new, values["status"])
+    return await with_status(services, signature_profiles.applied(services, new, values), values["status"])
 
 
 async def with_status(services: Services, old: Endpoint, status: Status) -> Endpoint:
@@ -122,7 +123,7 @@ async def with_status(services: Services, old: Endpoint, status: Status) -> Endp
     )
 
 
-def writable_fields(endpoint: Endpoint) -> dict[str, Any]:
+def writable_fields(endpoint: Endpoint, patch: Mapping[str, Any]) -> dict[str, Any]:
     """What a PATCH is applied to, as JSON values."""
     values: dict[str, Any] = msgspec.to_builtins({name: getattr(endpoint, name) for name in WRITABLE})
-    return values
+    return values | signature_profiles.patched(endpoint, patch)

@@ -97,10 +97,7 @@ def headers(value: Mapping[str, str], field: str) -> Iterator[FieldError]:
     for name, text in value.items():
         at = f"{field}.{name[:64]}"
         lower = name.lower()
-        if not _HEADER_NAME.fullmatch(name):
-            yield field_error(at, "is not a header name (RFC 9110 token)")
-        if lower in _DENIED or lower.startswith(_DENIED_PREFIXES):
-            yield field_error(at, "is set by the gateway or belongs to the connection")
+        yield from header_name(name, at)
         if lower in seen:
             yield field_error(at, "differs from another header only by case")
         if not _HEADER_VALUE.fullmatch(text) or len(name) + len(text) > HEADER_BYTES:
@@ -108,6 +105,14 @@ def headers(value: Mapping[str, str], field: str) -> Iterator[FieldError]:
                 at, f"its value must be visible ASCII characters, with the name at most {HEADER_BYTES} bytes"
             )
         seen.add(lower)
+
+
+def header_name(name: str, field: str) -> Iterator[FieldError]:
+    """A name that may be sent and is not the gateway's."""
+    if not _HEADER_NAME.fullmatch(name):
+        yield field_error(field, "is not a header name (RFC 9110 token)")
+    if name.lower() in _DENIED or name.lower().startswith(_DENIED_PREFIXES):
+        yield field_error(field, "is set by the gateway or belongs to the connection")
 
 
 def secret(value: str, field: str) -> Iterator[FieldError]:

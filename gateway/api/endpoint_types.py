@@ -7,13 +7,16 @@ import msgspec
 from msgspec import Meta
 
 from gateway import filters
+from gateway.api import signature_types
 from gateway.model import endpoint as model
 from gateway.settings import MAX_SCHEDULE_SECONDS, MIN_SCHEDULE_SECONDS
 
 HIDDEN = "***"
 MAXIMUM_RATE = 100_000
 MAXIMUM_BURST = 1_000_000
-READ_ONLY = frozenset({"disabled_reason", "paused_at", "catch_up", "held", "health", "created_at", "updated_at"})
+READ_ONLY = frozenset(
+    {"disabled_reason", "paused_at", "catch_up", "held", "public_key", "health", "created_at", "updated_at"}
+)
 """Fields of `Endpoint` that a PUT ignores."""
 Id = Annotated[
     str,
@@ -83,6 +86,9 @@ class WritableEndpoint(msgspec.Struct):
     ordered: Ordered = False
     on_failure: OnFailure = "block"
     headers: Headers = {}
+    format: signature_types.Format = "standard"
+    signatures: signature_types.Signatures = msgspec.field(default_factory=lambda: ["v1"])
+    signature_profile: signature_types.SignatureProfile | None = None
 
 
 class RatePatch(msgspec.Struct, omit_defaults=True):
@@ -108,6 +114,9 @@ class EndpointPatch(msgspec.Struct, omit_defaults=True):
     ordered: Ordered | msgspec.UnsetType | None = msgspec.UNSET
     on_failure: OnFailure | msgspec.UnsetType | None = msgspec.UNSET
     headers: dict[str, str | None] | msgspec.UnsetType | None = msgspec.UNSET
+    format: signature_types.Format | msgspec.UnsetType | None = msgspec.UNSET
+    signatures: signature_types.Signatures | msgspec.UnsetType | None = msgspec.UNSET
+    signature_profile: signature_types.ProfilePatch | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class NewEndpoint(WritableEndpoint):
@@ -165,6 +174,10 @@ class Endpoint(msgspec.Struct, kw_only=True):
     on_failure: model.OnFailure
     catch_up: Annotated[str, Meta(description="The replay that live events wait for.")] | None
     headers: dict[str, str]
+    format: signature_types.Format
+    signatures: signature_types.Signatures
+    signature_profile: signature_types.SignatureProfile | None
+    public_key: Annotated[str, Meta(description="The newest whpk_ key; null before the first `v1a`.")] | None
     health: Health
     created_at: Time
     updated_at: Time
@@ -204,9 +217,3 @@ class EnabledEndpoint(Endpoint, kw_only=True):
 
     disabled_since: Time | None = None
     replay: ReplayBody | None = None
-
-
-class Secret(msgspec.Struct):
-    """The signing secret."""
-
-    secret: str

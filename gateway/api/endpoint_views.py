@@ -6,7 +6,9 @@ from typing import Any
 
 from gateway import rfc3339
 from gateway.api import endpoint_types as types
+from gateway.api import signature_profiles
 from gateway.api.call import Call
+from gateway.model import secret
 from gateway.model.endpoint import Endpoint, Health
 from gateway.store import held
 
@@ -44,6 +46,8 @@ def fields_of(endpoint: Endpoint, shown: Shown) -> dict[str, Any]:
         "on_failure": endpoint.on_failure,
         "catch_up": endpoint.catch_up or None,
         "headers": headers,
+        **signature_profiles.shown(endpoint),
+        "public_key": secret.newest_public_key(endpoint.secrets),
         "health": health_view(shown.health.get(endpoint.number, Health()), disable_after),
         "created_at": rfc3339.format_ms(endpoint.created_ms),
         "updated_at": rfc3339.format_ms(endpoint.updated_ms),

@@ -79,12 +79,6 @@ async def get(call: Call) -> Answer:
     return Answer(await show_detail(call, await access.endpoint(call, call.path["id"])))
 
 
-async def get_secret(call: Call) -> Answer:
-    """GET /v1/endpoints/{id}/secret."""
-    found = await access.endpoint(call, call.path["id"])
-    return Answer(types.Secret(_secret(call, found)))
-
-
 def _secret(call: Call, endpoint: Endpoint) -> str:
     newest = secret.of_kind(endpoint.secrets, "v1")[0]
     return endpoint_secrets.text_of(call.services.vault, endpoint.id, newest)
@@ -164,7 +158,7 @@ async def patch(call: Call) -> Answer:
     async def once() -> Answer:
         old = await access.endpoint(call, call.path["id"])
         access.require_change(call, old.kind)
-        merged = fields.merge_patch(endpoint_drafts.writable_fields(old), body)
+        merged = fields.merge_patch(endpoint_drafts.writable_fields(old, body), body)
         values, wrong = await endpoint_drafts.check(
             call.services, merged, types.WritableEndpoint, old.kind, known_url=old.url
         )
@@ -227,8 +221,4 @@ ROUTES = (
         "delete_endpoint", "DELETE", ENDPOINT, "Remove an endpoint", answers={204: None}, scope="manage",
         description="Its unfinished deliveries become `skipped`; the history stays.", problems=("not_found",),
     ), delete),
-    Route(Operation(
-        "get_endpoint_secret", "GET", f"{ENDPOINT}/secret", "The signing secret",
-        answers={200: types.Secret}, scope="manage", problems=("not_found",),
-    ), get_secret),
 )  # fmt: skip

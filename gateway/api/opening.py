@@ -14,6 +14,7 @@ from gateway.api.app import Opened
 from gateway.api.auth import Authenticator
 from gateway.api.limits import ASGIApp
 from gateway.api.owners import Owners
+from gateway.api.public_keys import PublicKeys
 from gateway.api.publish import Publish, Publisher
 from gateway.api.publish_batch import PublishBatch
 from gateway.api.services import PublishInternal, Services, StartReplay
@@ -73,6 +74,7 @@ async def open_gateway(
             authenticator=Authenticator(ApiKeys(redis, clock), registry, waiting, clock),
             fullness=fullness,
             owners=Owners(clock),
+            public_keys=PublicKeys(registry, clock),
             publish_internal=_publish_internal(commit, fullness),
             start_replay=start_replay,
         )

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from gateway.api.auth import Authenticator
 from gateway.api.owners import Owners
+from gateway.api.public_keys import PublicKeys
 from gateway.clock import Clock
 from gateway.egress import Egress
 from gateway.ids import Address
@@ -44,5 +45,6 @@ class Services:
     authenticator: Authenticator
     fullness: Fullness
     owners: Owners
+    public_keys: PublicKeys
     publish_internal: PublishInternal
     start_replay: StartReplay

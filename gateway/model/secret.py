@@ -71,3 +71,8 @@ def rotated(secrets: Secrets, new: EndpointSecret, overlap_ms: int, now_ms: int)
         ends = min(secret.expires_ms or 0 for secret in before)
         raise TooManySecrets(f"{len(before)} secrets of kind {new.kind} are live, the first ends at {ends} ms")
     return (new, *before, *others)
+
+
+def newest_public_key(secrets: Secrets) -> str | None:
+    """The newest `whpk_` key, None without one."""
+    return next((secret.public_key for secret in secrets if secret.kind == "v1a"), None)

@@ -49,7 +49,7 @@ async def test_a_status_that_changes_is_the_operators_doing(rig: Rig) -> None:
     await rig.internal("shop", "e")
     old = await rig.services.registry.get_endpoint("e")
     assert old is not None
-    values = {**drafts.writable_fields(old), "status": "disabled"}
+    values = {**drafts.writable_fields(old, {}), "status": "disabled"}
     disabled = await drafts.changed(rig.services, old, values)
     assert (disabled.disabled_reason, disabled.disabled_ms is not None) == ("operator", True)
     assert await drafts.changed(rig.services, disabled, values) == disabled

@@ -12,7 +12,7 @@ SHOWN = {
     "id", "subscriber", "url", "event_types", "filter",
     "description", "metadata", "status", "disabled_reason", "paused_at",
     "retry_schedule", "deadline_seconds", "max_in_flight", "rate", "ordered", "on_failure", "catch_up", "headers",
-    "health", "created_at", "updated_at",
+    "format", "signatures", "signature_profile", "public_key", "health", "created_at", "updated_at",
 }  # fmt: skip
 NONE_HELD = {"count": 0, "oldest": None, "oldest_accepted_at": None}
 
@@ -44,7 +44,7 @@ async def test_post_makes_one_with_defaults_and_shows_the_secret_once(rig: Rig) 
     assert set(shown) == SHOWN | {"held"}
     assert shown["held"] == NONE_HELD
     secret = await rig.get("/v1/endpoints/payments/secret")
-    assert secret.json() == {"secret": made["secret"]}
+    assert secret.json()["secret"] == made["secret"]
     assert secret.headers["cache-control"] == "no-store"
 
 
@@ -57,7 +57,7 @@ async def test_the_secret_is_given_encrypted_and_needs_manage(rig: Rig) -> None:
     assert stored is not None
     assert given.encode() not in stored.secrets[0].sealed
     assert code_of(await rig.get("/v1/endpoints/payments/secret", await rig.key("read"))) == (403, "forbidden")
-    assert (await rig.get("/v1/endpoints/payments/secret", await rig.key("manage"))).json() == {"secret": given}
+    assert (await rig.get("/v1/endpoints/payments/secret", await rig.key("manage"))).json()["secret"] == given
 
 
 async def test_everything_that_may_be_given_is_kept(rig: Rig) -> None:
@@ -104,7 +104,7 @@ async def test_put_makes_then_replaces_but_never_the_secret(rig: Rig) -> None:
     assert replaced.status_code == 200
     assert set(replaced.json()) == SHOWN
     assert (replaced.json()["headers"], replaced.json()["description"]) == ({}, "")
-    assert (await rig.get("/v1/endpoints/payments/secret")).json() == {"secret": secret}
+    assert (await rig.get("/v1/endpoints/payments/secret")).json()["secret"] == secret
     again = {"url": INTERNAL_URL, "secret": secret}
     assert (await rig.put("/v1/endpoints/payments", again)).status_code == 200
     wrong = {"url": INTERNAL_URL, "secret": generate_secret(), "subscriber": "other", "id": "x"}

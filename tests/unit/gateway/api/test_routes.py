@@ -12,7 +12,9 @@ def test_no_method_of_a_path_is_there_twice() -> None:
 
 def test_what_changes_something_needs_a_key() -> None:
     open_paths = {operation.path for operation in OPERATIONS if operation.scope is None}
-    assert open_paths == {"/", "/livez", "/readyz", "/metrics", "/openapi.json", "/problems/{code}"}
+    assert open_paths == {
+        "/", "/livez", "/readyz", "/metrics", "/openapi.json", "/problems/{code}", "/.well-known/jwks.json",
+    }  # fmt: skip
     assert all(operation.scope != "read" for operation in OPERATIONS if operation.method not in {"GET", "HEAD"})
 
 

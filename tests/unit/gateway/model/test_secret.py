@@ -46,6 +46,12 @@ def test_other_kinds_stay_as_they_are() -> None:
     assert names(model.of_kind((v1("a"), key), "v1a")) == ["k"]
 
 
+def test_the_newest_public_key_is_shown() -> None:
+    keys = tuple(EndpointSecret(name, "v1a", b"", public_key=f"whpk_{name}") for name in ("new", "old"))
+    assert model.newest_public_key((v1("a"), *keys)) == "whpk_new"
+    assert model.newest_public_key((v1("a"),)) is None
+
+
 def test_a_fourth_live_secret_is_refused_until_one_has_expired() -> None:
     three = model.rotated(model.rotated((v1("a"),), v1("b"), 10, 0), v1("c"), 20, 0)
     with pytest.raises(model.TooManySecrets):
