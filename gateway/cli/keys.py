@@ -1,4 +1,6 @@
-"""`hookline keys`: make, list and revoke API keys. A key's text goes to standard output alone, so that it can be kept:
+"""`hookline keys`: make, list and revoke API keys; encrypt the signing secrets with another key.
+
+An API key's text goes to standard output alone, so that it can be kept:
 
 KEY=$(hookline keys create --name shop --scope publish)
 """
@@ -11,11 +13,14 @@ from gateway import rfc3339
 from gateway.cli import console as look
 from gateway.cli.attach import store
 from gateway.cli.errors import CommandFailed
+from gateway.cli.folder import DataFolder
 from gateway.clock import Clock
 from gateway.model.api_key import Scope
 from gateway.settings import Settings
+from gateway.store import endpoint_secrets, errors
 from gateway.store.api_keys import ApiKeys
 from gateway.store.registry import Registry
+from gateway.store.vault import Vault, VaultError
 
 
 async def create(settings: Settings, clock: Clock, name: str, scopes: tuple[Scope, ...], subscriber: str | None) -> int:
@@ -49,6 +54,22 @@ async def revoke(settings: Settings, clock: Clock, key_id: str) -> int:
         if not await ApiKeys(redis, clock).revoke(key_id):
             raise CommandFailed(f"no key has the id {look.safe(key_id)}: hookline keys list shows them")
     click.echo(f"{key_id} is revoked", err=True)
+    return 0
+
+
+async def rewrap(settings: Settings, clock: Clock) -> int:
+    """Encrypt every endpoint's secrets with the first key of HOOKLINE_ENCRYPTION_KEYS, while everything runs."""
+    try:
+        vault = Vault.from_settings(settings, DataFolder(settings.data).path)
+        async with store(settings) as redis:
+            done = await endpoint_secrets.rewrap_all(Registry(redis, clock), vault)
+    except (VaultError, errors.Conflict) as error:
+        raise CommandFailed(str(error)) from None
+    click.echo(
+        f"{done.secrets} secrets of {done.endpoints} endpoints were encrypted with another key; now all of "
+        f"{done.total} endpoints need {vault.current} alone, and the keys after it can go",
+        err=True,
+    )
     return 0
 
 

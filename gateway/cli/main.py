@@ -124,7 +124,7 @@ def ledger() -> None:
 
 @main.group()
 def keys() -> None:
-    """Make, list and revoke API keys."""
+    """Make, list and revoke API keys; re-encrypt signing secrets."""
 
 
 @keys.command("create")
@@ -153,6 +153,17 @@ def revoke_key(key_id: str) -> None:
     from gateway.cli import keys as commands
 
     sys.exit(asyncio.run(commands.revoke(load_settings(), SystemClock(), key_id)))
+
+
+@keys.command("rewrap")
+def rewrap_secrets() -> None:
+    """Encrypt all signing secrets with the first key of HOOKLINE_ENCRYPTION_KEYS.
+
+    Nothing stops meanwhile, no secret changes. Before: every process knows the new key. After: the old one can go.
+    """
+    from gateway.cli import keys as commands
+
+    sys.exit(asyncio.run(commands.rewrap(load_settings(), SystemClock())))
 
 
 if __name__ == "__main__":

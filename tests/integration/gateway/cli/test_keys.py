@@ -1,5 +1,7 @@
 """`hookline keys` on a real store."""
 
+import base64
+import dataclasses
 import io
 
 import pytest
@@ -9,10 +11,14 @@ from gateway.cli import console as look
 from gateway.cli import keys
 from gateway.cli.errors import CommandFailed
 from gateway.clock import SystemClock
+from gateway.model.endpoint import Endpoint
 from gateway.model.subscriber import Subscriber
 from gateway.settings import Settings
+from gateway.store import endpoint_secrets
 from gateway.store.api_keys import ApiKeys
 from gateway.store.registry import Registry
+from gateway.store.vault import Vault, parse_keys
+from tests.support.sealed import sealed
 
 CLOCK = SystemClock()
 
@@ -59,3 +65,23 @@ async def test_revoke(redis: Redis, settings: Settings) -> None:
     assert await ApiKeys(redis, CLOCK).find(secret) is None
     with pytest.raises(CommandFailed, match=f"no key has the id {key.id}: hookline keys list"):
         await keys.revoke(settings, CLOCK, key.id)
+
+
+async def test_rewrap_leaves_secrets_that_need_the_new_key_alone(
+    redis: Redis, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = ("k1:" + base64.b64encode(bytes(32)).decode(), "k2:" + base64.b64encode(bytes(range(32))).decode())
+    registry = Registry(redis, CLOCK)
+    endpoint = Endpoint("e", 0, "shop", "internal", "http://shop.local/", secrets=sealed(Vault(parse_keys(old)), "e"))
+    await registry.create_subscriber(Subscriber("shop", "internal"), [endpoint])
+    with pytest.raises(CommandFailed, match="k1"):
+        await keys.rewrap(dataclasses.replace(settings, encryption_keys=new), CLOCK)
+    both = dataclasses.replace(settings, encryption_keys=f"{new},{old}")
+    assert await keys.rewrap(both, CLOCK) == 0
+    assert capsys.readouterr().err.startswith("1 secrets of 1 endpoints were encrypted with another key; now all of 1")
+    (stored,) = await registry.list_endpoints()
+    assert endpoint_secrets.texts_of(Vault(parse_keys(new)), stored)
+    assert await keys.rewrap(both, CLOCK) == 0
+    assert capsys.readouterr().err.startswith("0 secrets of 0 endpoints")
+    with pytest.raises(CommandFailed, match="HOOKLINE_ENCRYPTION_KEYS"):
+        await keys.rewrap(settings, CLOCK)
