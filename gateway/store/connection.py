@@ -1,4 +1,4 @@
-"""Connections to the store.
+"""Connections to the store: redis-py's client, and beside it the wire of the hot paths with the same rules.
 
 redis-py repeats a command by itself when a connection breaks; that is safe since every write is an idempotent script.
 Timeouts are short so that a hung store becomes an error, which callers turn into 503 or try again later.
@@ -13,6 +13,8 @@ from redis import exceptions
 from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+
+from gateway.store.wire import Linked, Wire
 
 CONNECT_SECONDS = 2.0
 REPLY_SECONDS = 5.0
@@ -32,7 +34,7 @@ UNAVAILABLE = (
 _REFUSALS = ("OOM", "MISCONF", "NOREPLICAS")
 
 
-class _Packed:
+class _Packed(Linked):
     """Packs commands in C, as redis-py's blocking client does; its asyncio one packs each argument in Python."""
 
     def pack_command(self, *args: Any) -> list[bytes]:
@@ -64,24 +66,39 @@ _CONNECTIONS: dict[str, type[Connection | SSLConnection | UnixDomainSocketConnec
 }
 
 
-def connect(url: str, reply_seconds: float = REPLY_SECONDS, *, patient: bool = True) -> Redis:
+class Client(Redis):
+    """redis-py's client, with a way past it for the hot paths."""
+
+    wire: Wire
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close every connection."""
+        await self.wire.close()
+        await super().aclose(close_connection_pool)
+
+
+def connect(url: str, reply_seconds: float = REPLY_SECONDS, *, patient: bool = True) -> Client:
     """A client with its own pool; nothing is sent yet. `reply_seconds` must exceed any blocking read.
 
     A command whose connection breaks is repeated; one that only gets no reply in time is too, if `patient`.
     """
     broken: tuple[type[exceptions.RedisError], ...] = (exceptions.ConnectionError,)
     repeated = (*broken, exceptions.TimeoutError) if patient else broken
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES, repeated)
     pool = ConnectionPool.from_url(
         url,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=reply_seconds,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES, repeated),
+        retry=retry,
         max_connections=CONNECTIONS,
         protocol=3,
     )
     # afterwards, since the URL's scheme sets it again
     pool.connection_class = _CONNECTIONS[urlsplit(url).scheme]
-    return Redis.from_pool(pool)
+    client = Client(connection_pool=pool)
+    client.auto_close_connection_pool = True
+    client.wire = Wire(pool, retry, reply_seconds)
+    return client
 
 
 def is_unavailable(error: BaseException) -> bool:

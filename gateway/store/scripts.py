@@ -13,6 +13,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from gateway.store.connection import Client
+
 Argument = bytes | str | int | float
 
 
@@ -43,15 +45,25 @@ async def run_all(redis: "Redis", calls: Sequence[tuple[Script, Sequence[str], S
 
     A script that the store has forgotten is sent again in full; that is safe because every script is idempotent.
     """
-    pipeline = redis.pipeline(transaction=False)
-    for script, keys, args in calls:
-        pipeline.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
-    answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    answers = await send(redis, [("EVALSHA", script.sha, len(keys), *keys, *args) for script, keys, args in calls])
     forgotten = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
     if forgotten:
-        pipeline = redis.pipeline(transaction=False)
-        for script, keys, args in (calls[i] for i in forgotten):
-            pipeline.execute_command("EVAL", script.text, len(keys), *keys, *args)
-        for i, answer in zip(forgotten, await pipeline.execute(raise_on_error=False), strict=True):
+        texts = [("EVAL", script.text, len(keys), *keys, *args) for script, keys, args in (calls[i] for i in forgotten)]
+        for i, answer in zip(forgotten, await send(redis, texts), strict=True):
             answers[i] = answer
+    return answers
+
+
+async def send(redis: "Redis", commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    """Run commands in one round trip; the raw reply of each (RESP3), or the error that it is.
+
+    They may run twice, as after a reply that was lost. Raises redis ConnectionError and its kin when the outcome is
+    not known.
+    """
+    if isinstance(redis, Client):
+        return await redis.wire.send(commands)
+    pipeline = redis.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)
+    answers: list[Any] = await pipeline.execute(raise_on_error=False)
     return answers
