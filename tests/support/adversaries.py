@@ -195,6 +195,17 @@ async def deaf(peer: Peer) -> None:
     await asyncio.Event().wait()
 
 
+def answer_after(seconds: float, response: bytes) -> Script:
+    """Answer each connection's requests, but not before so many seconds."""
+
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            await pause(seconds)
+            await peer.say(response)
+
+    return script
+
+
 def drip(at_once: bytes, slowly: bytes, seconds: float) -> Script:
     """Some bytes at once, then one per so many seconds."""
 

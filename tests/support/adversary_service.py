@@ -24,6 +24,8 @@ from tests.support.process import Process
 from tests.support.slow_names import SLOW_NAME
 
 GIGABYTE = 1 << 30
+SLUGGISH_SECONDS = 3.0
+"""An answer that comes, and is good, but takes all slots of an endpoint that gets much."""
 _HEAD = b"HTTP/1.1 200 OK\r\n"
 _CHUNK = b"10000\r\n" + b"z" * 65_536 + b"\r\n"
 _BOMB = gzip.compress(bytes(64 << 20), 9)
@@ -43,7 +45,8 @@ class Entry(NamedTuple):
 CATALOGUE: dict[str, Entry] = {
     "deaf": Entry(adversaries.deaf, "deadline", at_deadline=True),
     "hang": Entry(adversaries.hang, "deadline", at_deadline=True),
-    "late": Entry(adversaries.drip(b"", OK, 15.0), "deadline", at_deadline=True),
+    "late": Entry(adversaries.answer_after(15.0, OK), "deadline", at_deadline=True),
+    "sluggish": Entry(adversaries.answer_after(SLUGGISH_SECONDS, OK), "deadline", at_deadline=True),
     "slow_reader": Entry(adversaries.slow_reader(1.0), "deadline", at_deadline=True),
     "slow_head": Entry(adversaries.drip(b"H", OK[1:], 1.0), "deadline", at_deadline=True),
     "slow_body": Entry(
