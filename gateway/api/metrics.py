@@ -4,103 +4,16 @@ The counters belong to the deployment, not to this process: every gateway answer
 A counter that retention cannot lower ends in `_total`; what goes up and down is a gauge.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from redis.asyncio import Redis
 
-from gateway import ids
-from gateway.store import connection, durability, ledger
-from gateway.store.keys import PartitionKeys
+from gateway.store import ledger, vitals
+from gateway.store.vitals import Snapshot
 
-FULL_SHARE = 0.90
-"""From this share of its memory on, events are refused."""
-_HOUR_SECONDS = 3_600
-_MINIMUM_SPAN_SECONDS = 60
-
-
-class Partition(NamedTuple):
-    """What was read of one partition: its counters by `hour:name`, the entries of its log, the lag, attempt times."""
-
-    number: int
-    counters: Mapping[bytes, bytes]
-    entries: int
-    lag_seconds: float
-    timing: Mapping[bytes, bytes]
-
-
-class Snapshot(NamedTuple):
-    """Everything that is shown; `now_ms` is store time, `empty_bytes` the memory of the store without any data."""
-
-    now_ms: int
-    memory: durability.Memory
-    empty_bytes: int
-    partitions: Sequence[Partition]
-
-
-async def take(redis: Redis, partitions: Sequence[PartitionKeys]) -> Snapshot:
-    """Read it, in few round trips. Raises redis errors."""
-    now_ms = await connection.store_ms(redis)
-    memory = await durability.memory(redis)
-    info: Any = await redis.info("memory")
-    pipeline = redis.pipeline(transaction=False)
-    for keys in partitions:
-        pipeline.hgetall(keys.counters)
-        pipeline.xlen(keys.log)
-        pipeline.get(keys.recorded)
-        pipeline.hgetall(keys.timing)
-    rows = await pipeline.execute()
-    marks = [rows[at] for at in range(2, len(rows), 4)]
-    lags = await _lags(redis, partitions, marks, now_ms)
-    found = [
-        Partition(keys.number, rows[4 * at], rows[4 * at + 1], lags[at], rows[4 * at + 3])
-        for at, keys in enumerate(partitions)
-    ]
-    return Snapshot(now_ms, memory, int(info.get("used_memory_startup", 0)), found)
-
-
-async def _lags(
-    redis: Redis, partitions: Sequence[PartitionKeys], marks: Sequence[bytes | None], now_ms: int
-) -> list[float]:
-    """Age in seconds of the oldest event of each partition whose fan-out is not recorded; 0 if there is none."""
-    pipeline = redis.pipeline(transaction=False)
-    for keys, mark in zip(partitions, marks, strict=True):
-        after = b"(" + mark if mark else b"-"
-        pipeline.xrange(keys.log, after, b"+", count=1)
-    lags = []
-    for entries in await pipeline.execute():
-        first_ms = ids.parse_stream_id(entries[0][0])[0] if entries else now_ms
-        lags.append(max(now_ms - first_ms, 0) / 1_000)
-    return lags
-
-
-def hours_until_full(snapshot: Snapshot) -> float:
-    """Hours until events are refused if they go on coming as in the last hour and nothing is removed; inf if never.
-
-    Bytes per event are those of the store as it is. Retention, which removes, makes it later.
-    """
-    entries = sum(partition.entries for partition in snapshot.partitions)
-    per_second = _accepted_per_second(snapshot)
-    if not snapshot.memory.limit or not entries or not per_second:
-        return math.inf
-    room = max(snapshot.memory.limit * FULL_SHARE - snapshot.memory.used, 0)
-    per_event = max(snapshot.memory.used - snapshot.empty_bytes, 1) / entries
-    return room / (per_event * per_second) / _HOUR_SECONDS
-
-
-def _accepted_per_second(snapshot: Snapshot) -> float:
-    """Over the running hour, and over the one before as long as the running one is young."""
-    hour, into_ms = divmod(snapshot.now_ms, ids.HOUR_MS)
-    current = before = 0
-    for partition in snapshot.partitions:
-        current += int(partition.counters.get(b"%d:accepted" % hour, 0))
-        before += int(partition.counters.get(b"%d:accepted" % (hour - 1), 0))
-    if before:
-        return (current + before) / (_HOUR_SECONDS + into_ms / 1_000)
-    return current / max(into_ms / 1_000, _MINIMUM_SPAN_SECONDS)
+HELD_FOR = ("paused", "breaker", "order")
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -118,19 +31,14 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         """Everything, in the order of an event's way."""
-        totals = ledger.add(ledger.total(partition.counters) for partition in self._snapshot.partitions)
-        yield from _totals(totals)
-        lag = GaugeMetricFamily(
-            "hookline_partition_lag_seconds", "Age of the oldest event not yet fanned out.", labels=["partition"]
-        )
-        for partition in self._snapshot.partitions:
-            lag.add_metric([str(partition.number)], partition.lag_seconds)
-        yield lag
+        yield from _totals(self._snapshot.totals)
+        yield from _partitions(self._snapshot)
+        yield _breakers(self._snapshot)
         yield _attempt_seconds(partition.timing for partition in self._snapshot.partitions)
         memory = self._snapshot.memory
         yield GaugeMetricFamily("hookline_store_memory_bytes", "Memory of the store in use.", memory.used)
         yield GaugeMetricFamily("hookline_store_memory_limit_bytes", "Its limit; 0: none.", memory.limit)
-        hours = hours_until_full(self._snapshot)
+        hours = vitals.hours_until_full(self._snapshot)
         yield GaugeMetricFamily(
             "hookline_store_hours_until_full", "Hours until events are refused at this rate.", hours
         )
@@ -158,6 +66,38 @@ def _totals(totals: ledger.Totals) -> Iterator[Metric]:
     }
     for name, (text, counter) in gauges.items():
         yield GaugeMetricFamily(name, text, totals.get(counter, 0))
+    held = GaugeMetricFamily(
+        "hookline_deliveries_held_by_reason", "Deliveries that are held, by what they wait for.", labels=["reason"]
+    )
+    for reason in HELD_FOR:
+        held.add_metric([reason], totals.get(f"held_{reason}", 0))
+    yield held
+
+
+def _partitions(snapshot: Snapshot) -> Iterator[Metric]:
+    lag = GaugeMetricFamily(
+        "hookline_partition_lag_seconds", "Age of the oldest event not yet fanned out.", labels=["partition"]
+    )
+    unread = GaugeMetricFamily(
+        "hookline_partition_unread_events", "Events whose fan-out is not recorded yet.", labels=["partition"]
+    )
+    late = GaugeMetricFamily(
+        "hookline_partition_retry_late_seconds", "How long the earliest retry is overdue.", labels=["partition"]
+    )
+    for partition in snapshot.partitions:
+        number = [str(partition.number)]
+        lag.add_metric(number, partition.lag_seconds)
+        unread.add_metric(number, partition.totals["unread"])
+        late.add_metric(number, partition.late_seconds)
+    yield from (lag, unread, late)
+
+
+def _breakers(snapshot: Snapshot) -> Metric:
+    found = GaugeMetricFamily("hookline_breakers", "Endpoints whose breaker is not closed.", labels=["state"])
+    half_open = sum(breaker.half_open for breaker in snapshot.breakers.values())
+    found.add_metric(["open"], len(snapshot.breakers) - half_open)
+    found.add_metric(["half_open"], half_open)
+    return found
 
 
 def _attempt_seconds(timings: Iterable[Mapping[bytes, bytes]]) -> Metric:

@@ -17,7 +17,7 @@ from gateway.api.call import Answer, Call
 from gateway.api.openapi import Operation, Route
 from gateway.api.services import Services
 from gateway.problems import TABLE
-from gateway.store import connection, durability, leases
+from gateway.store import connection, durability, leases, vitals
 
 CHECK_SECONDS = 2.0
 RETRY_AFTER = {"retry-after": "2"}
@@ -96,7 +96,7 @@ async def _judge(services: Services, reasons: list[Reason], warnings: list[Reaso
 
 async def show_metrics(call: Call) -> Answer:
     """GET /metrics."""
-    snapshot = await metrics.take(call.services.redis, call.services.partitions)
+    snapshot = await vitals.take(call.services.redis, call.services.partitions)
     return Answer(metrics.render(snapshot), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

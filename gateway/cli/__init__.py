@@ -4,7 +4,7 @@
     up, system      the supervisor: store, gateway, dispatchers, worker, each restarted with backoff, stopped in order
     child, keeping  one process, and what is kept of it; `folder` locks the data, `first_key` makes the first API key
     demo            the story in four acts, told by the running system
-    doctor          what is at risk, in plain words, with the way out; `checkup` finds it, `words` says it
+    doctor          what is at risk, since when, in plain words, with the way out
     ledger          the recount and its balance line
     keys            create, list, revoke
 

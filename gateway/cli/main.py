@@ -107,11 +107,15 @@ def worker() -> None:
 
 
 @main.command(short_help="Say how the system does and what is at risk.")
-def doctor() -> None:
-    """Say how the system does and what is at risk; exit code 1 when something is."""
-    from gateway.cli.doctor import doctor as run
+@click.option("--json", "as_json", is_flag=True, help="For machines: one JSON object with every finding.")
+def doctor(as_json: bool) -> None:
+    """Say how the system does, what is at risk, since when, and the way out.
 
-    sys.exit(asyncio.run(run(load_settings(), SystemClock(), look.make())))
+    The exit code is 0 when nothing needs attention, 1 when something does, 2 when there is nothing to look at.
+    """
+    from gateway.cli.doctor.run import doctor as run
+
+    sys.exit(asyncio.run(run(load_settings(), SystemClock(), look.make(), as_json=as_json)))
 
 
 @main.command(short_help="Recount every event and delivery.")

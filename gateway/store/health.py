@@ -22,6 +22,7 @@ from gateway.store.keys import RegistryKeys
 from gateway.store.registry_values import REASONS
 
 BATCH = 128
+PAGE = 1_000
 _HEAD = struct.Struct(">IQQQB")
 _KEYS = (
     RegistryKeys.health,
@@ -115,7 +116,9 @@ class HealthStore:
     async def get(self, numbers: Iterable[int]) -> dict[int, Health]:
         """Health by endpoint number; one without attempts is missing."""
         wanted = list(dict.fromkeys(numbers))
-        if not wanted:
-            return {}
-        values: Any = await self._redis.hmget(RegistryKeys.health, [str(number) for number in wanted])
-        return {number: unpack(value) for number, value in zip(wanted, values, strict=True) if value}
+        found: dict[int, Health] = {}
+        for start in range(0, len(wanted), PAGE):
+            page = wanted[start : start + PAGE]
+            values: Any = await self._redis.hmget(RegistryKeys.health, [str(number) for number in page])
+            found |= {number: unpack(value) for number, value in zip(page, values, strict=True) if value}
+        return found

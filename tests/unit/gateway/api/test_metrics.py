@@ -1,13 +1,11 @@
 """Metrics out of a snapshot."""
 
-import math
 from collections.abc import Mapping
 
-import pytest
-
 from gateway.api import metrics
-from gateway.api.metrics import Partition, Snapshot
+from gateway.store.breakers import Breaker
 from gateway.store.durability import Memory
+from gateway.store.vitals import Partition, Snapshot
 
 HOUR_MS = 3_600_000
 NOW = 500_000 * HOUR_MS + HOUR_MS // 2
@@ -52,28 +50,28 @@ def test_attempt_seconds_is_a_cumulative_histogram() -> None:
     ]
 
 
-def test_hours_until_full_go_on_as_in_the_last_hour() -> None:
-    # 10 MB for 1,000 events; 79 MB of room are 7,900 events; 1,800 in half an hour are 1 each second
-    young = snapshot({b"500000:accepted": b"1800"})
-    assert metrics.hours_until_full(young) == pytest.approx(7_900 / 3_600)
-    # the hour before counts while this one is young: 5,400 in an hour and a half
-    older = snapshot({b"500000:accepted": b"1800", b"499999:accepted": b"3600"})
-    assert metrics.hours_until_full(older) == pytest.approx(7_900 / 3_600)
+def test_what_is_held_is_told_by_reason() -> None:
+    found = lines(snapshot({b"1:held": b"5", b"1:held_paused": b"2", b"0:held_paused": b"1", b"1:held_order": b"2"}))
+    assert [line for line in found if line.startswith("hookline_deliveries_held")] == [
+        "hookline_deliveries_held 5.0",
+        'hookline_deliveries_held_by_reason{reason="paused"} 3.0',
+        'hookline_deliveries_held_by_reason{reason="breaker"} 0.0',
+        'hookline_deliveries_held_by_reason{reason="order"} 2.0',
+    ]
 
 
-@pytest.mark.parametrize(
-    "found",
-    [
-        snapshot({}),
-        snapshot({b"500000:accepted": b"5"}, limit=0),
-        snapshot({b"500000:accepted": b"5"}, entries=0),
-        snapshot({b"499000:accepted": b"5"}),
-    ],
-)
-def test_hours_until_full_are_endless_without_a_rate_or_a_limit(found: Snapshot) -> None:
-    assert metrics.hours_until_full(found) == math.inf
-    assert "hookline_store_hours_until_full +Inf" in lines(found)
+def test_each_partition_says_what_waits_in_it() -> None:
+    found = lines(snapshot({b"1:unread": b"3"}))
+    assert 'hookline_partition_unread_events{partition="0"} 3.0' in found
+    assert 'hookline_partition_retry_late_seconds{partition="0"} 0.0' in found
 
 
-def test_a_full_store_has_no_hours_left() -> None:
-    assert metrics.hours_until_full(snapshot({b"500000:accepted": b"5"}, used=95 * MB)) == 0.0
+def test_breakers_are_counted_by_state() -> None:
+    breakers = {1: Breaker(1, 2), 2: Breaker(1, 2), 3: Breaker(1, 2, 1, b"somebody")}
+    found = lines(snapshot({})._replace(breakers=breakers))
+    assert 'hookline_breakers{state="open"} 2.0' in found
+    assert 'hookline_breakers{state="half_open"} 1.0' in found
+
+
+def test_a_store_that_never_gets_full_says_so() -> None:
+    assert "hookline_store_hours_until_full +Inf" in lines(snapshot({}))
