@@ -11,6 +11,7 @@ The shared half is the only part that the dispatcher may import:
 
     settings, clock, ids, logs, tasks, model, wire
     matching  which endpoints get an event; filters: one CEL expression per endpoint, bounded
+    registry_mirror   the registry in memory, following its change stream
     egress    which addresses and URLs a webhook may go to
     store     every key and every script, one noun a module
 

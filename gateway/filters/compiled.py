@@ -1,14 +1,13 @@
 """A filter that is ready to be asked, and how a text becomes one."""
 
-from functools import lru_cache
-
 from gateway.filters import cost, lexing, library, shape
 from gateway.filters.errors import FilterError, FilterFailed
 from gateway.filters.shape import Shape
 from gateway.filters.values import EventValues, Facts
 
 MAXIMUM_BYTES = 4_096
-_REMEMBERED = 10_000
+REMEMBERED_CHARACTERS = 500_000
+"""Of filters that stay compiled, which takes about 100 bytes a character; beyond it they are compiled again."""
 
 
 class Filter:
@@ -33,9 +32,34 @@ class Filter:
         return answer
 
 
-@lru_cache(maxsize=_REMEMBERED)
+class _Remembered:
+    """Filters by their text; all are forgotten at once when they are too many."""
+
+    def __init__(self) -> None:
+        self.filters: dict[str, Filter] = {}
+        self.characters = 0
+
+    def add(self, made: Filter) -> None:
+        if self.characters + len(made.text) > REMEMBERED_CHARACTERS:
+            self.filters.clear()
+            self.characters = 0
+        self.filters[made.text] = made
+        self.characters += len(made.text)
+
+
+_remembered = _Remembered()
+
+
 def compile(text: str) -> Filter:  # noqa: A001 - as in re.compile
-    """The filter of an expression; the same object for the same text. Raises FilterError."""
+    """The filter of an expression; the same object for the same text, while it is remembered. Raises FilterError."""
+    found = _remembered.filters.get(text)
+    if found is None:
+        found = _compile(text)
+        _remembered.add(found)
+    return found
+
+
+def _compile(text: str) -> Filter:
     size = len(text.encode(errors="surrogatepass"))
     if size > MAXIMUM_BYTES:
         raise FilterError("filter_too_long", f"a filter may have {MAXIMUM_BYTES:,} bytes, not {size:,}")

@@ -93,6 +93,16 @@ class RegistryReader:
         """At most 1,000 changes after the cursor; see `changes.Changes` for `truncated` and `more`."""
         return changes.parse(cursor, await self._redis.execute_command(*changes.command(cursor)))
 
+    async def endpoint_pages(self) -> AsyncIterator[list[Endpoint]]:
+        """All endpoints in no order, about a thousand at a time; one may come twice while the hash grows."""
+        position = 0
+        while True:
+            answer: Any = await self._redis.hscan(RegistryKeys.endpoints, position, count=PAGE)
+            position, page = answer
+            yield [values.unpack_endpoint(value) for value in page.values()]
+            if position == 0:
+                return
+
     async def snapshot(self) -> tuple[list[Endpoint], str]:
         """All endpoints, and the cursor from which to follow the changes: no change after it is missing from them."""
         cursor = await self.changes_tail()

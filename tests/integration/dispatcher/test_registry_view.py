@@ -165,11 +165,11 @@ async def test_breakers_that_changed_are_handed_on_before_the_cursor_moves(rig: 
 
 
 async def test_breakers_that_could_not_be_read_are_handed_on_again(rig: Rig, watched: Watched) -> None:
-    watched.view._on_breakers = refuse
+    watched.view._mirror._on_breakers = refuse
     await announce_breaker(rig, 7, b"", b"open")
     with pytest.raises(ConnectionError):
         await watched.view.refresh()
-    watched.view._on_breakers = watched.on_breakers
+    watched.view._mirror._on_breakers = watched.on_breakers
     await watched.view.refresh()
     assert watched.breakers[1:] == [{"7"}]
 

@@ -3,6 +3,7 @@
 from typing import get_args
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from gateway.model.subscriber import Kind
 
 TYPES = ["order", "order.placed", "order.item.added", "orders.placed", "hookline.test", "hookline.delivery.dead"]
 PATTERNS = [*TYPES, "*", "order.*", "order.item.*", "hookline.*"]
+FILTERS = ["", "", "data.amount > 1", "data.nothing == 1", "subject == 'eu' || data.amount == 1", "data", "no filter"]
 SUBSCRIBERS: dict[str, Kind] = {"shop": "internal", "acme": "external", "globex": "external"}
 
 
@@ -26,7 +28,7 @@ def endpoints(draw: st.DrawFn) -> list[Endpoint]:
         status = draw(st.sampled_from(get_args(Status)))
         made.append(
             Endpoint(f"e{number}", number, subscriber, SUBSCRIBERS[subscriber], "https://a.example/", patterns,
-                     status=status)
+                     status=status, filter=draw(st.sampled_from(FILTERS)))
         )  # fmt: skip
     return made
 
@@ -35,9 +37,11 @@ def endpoints(draw: st.DrawFn) -> list[Endpoint]:
 def events(draw: st.DrawFn) -> Event:
     subscriber = draw(st.sampled_from(["", "nobody", *SUBSCRIBERS]))
     addressed = draw(st.sampled_from(["", "", "e1", "e2", "gone"]))
+    data, subject = draw(st.sampled_from([b"1", b'{"amount":1}', b'{"amount":2}'])), draw(st.sampled_from(["", "eu"]))
     return Event(
-        ids.Address(1, 1, 0), "evt", "/s", draw(st.sampled_from(TYPES)), b"1", subscriber=subscriber, endpoint=addressed
-    )
+        ids.Address(1, 1, 0), "evt", "/s", draw(st.sampled_from(TYPES)), data,
+        subject=subject, subscriber=subscriber, endpoint=addressed,
+    )  # fmt: skip
 
 
 @given(endpoints(), events())
@@ -56,18 +60,71 @@ def test_an_external_subscriber_gets_only_what_is_addressed_to_it(registered: li
             assert (endpoint.id, endpoint.subscriber) == (event.endpoint, event.subscriber)
 
 
-@given(endpoints(), endpoints(), events())
+@given(endpoints(), st.lists(st.tuples(st.booleans(), endpoints()), max_size=5), st.lists(events(), min_size=1))
 def test_an_index_that_was_changed_is_as_one_that_was_made_anew(
-    before: list[Endpoint], after: list[Endpoint], event: Event
+    before: list[Endpoint], steps: list[tuple[bool, list[Endpoint]]], seen: list[Event]
 ) -> None:
     index = Index(before)
-    index.match(event)
-    for endpoint in before:
-        index.remove(endpoint.id)
-    for endpoint in after:
-        index.put(endpoint)
-    assert index.match(event) == Index(after).match(event)
-    assert len(index) == len(after)
+    left = {endpoint.id: endpoint for endpoint in before}
+    for removing, some in steps:
+        assert [index.match(event) for event in seen] == [Index(left.values()).match(event) for event in seen]
+        for endpoint in some:
+            if removing:
+                assert index.remove(endpoint.id) == left.pop(endpoint.id, None)
+            else:
+                index.put(endpoint)
+                left[endpoint.id] = endpoint
+    assert [index.match(event) for event in seen] == [Index(left.values()).match(event) for event in seen]
+    assert len(index) == len(left)
+    assert {endpoint.id for endpoint in index} == set(left)
+
+
+def made(number: int, pattern: str = "*", filter_: str = "", subscriber: str = "shop") -> Endpoint:
+    kind = SUBSCRIBERS.get(subscriber, "external")
+    return Endpoint(f"e{number}", number, subscriber, kind, "https://a.example/", (pattern,), filter_)
+
+
+def placed(data: bytes = b'{"amount":2}', **more: str) -> Event:
+    return msgspec.structs.replace(Event(ids.Address(1, 1, 0), "evt", "/s", "order.placed", data), **more)
+
+
+def test_a_filter_is_asked_only_where_everything_else_matches() -> None:
+    failed: list[tuple[str, str]] = []
+    wrong = [
+        made(1, "order.*", "data.nothing == 1"), made(2, "user.*", "data.nothing == 1"),
+        made(3, "*", "data.nothing == 1", "acme"), made(4, "*", "no filter"), made(5, "*", "data.amount == 2"),
+    ]  # fmt: skip
+    index = Index(wrong, lambda endpoint, reason: failed.append((endpoint.id, reason)))
+    assert [endpoint.id for endpoint in index.match(placed())] == ["e5"]
+    assert [name for name, _ in failed] == ["e1", "e4"]
+    assert failed[0][1].startswith("no such member: nothing")
+
+
+def test_a_test_of_an_endpoint_ignores_its_filter() -> None:
+    endpoint = made(1, "user.*", "false")
+    addressed = placed(endpoint="e1", subscriber="shop", type="hookline.test")
+    assert Index([endpoint]).match(addressed) == (endpoint,)
+    assert matching.matches(endpoint, addressed)
+
+
+def test_a_change_leaves_what_it_does_not_concern() -> None:
+    index = Index([made(number, "order.placed") for number in range(1, 4)])
+    before = index.match(placed())
+    index.put(made(9, "user.created"))
+    index.put(made(10, "*", subscriber="acme"))
+    assert index.match(placed()) is before
+    index.put(made(11, "order.*"))
+    assert [endpoint.number for endpoint in index.match(placed())] == [1, 2, 3, 11]
+    index.remove("e11")
+    assert index.match(placed()) == before
+
+
+def test_nothing_is_left_of_what_was_removed() -> None:
+    index = Index([made(1, "order.*"), made(2, "*", subscriber="acme")])
+    index.remove("e1")
+    index.remove("e2")
+    assert index._filed == {"": {}}
+    assert index.remove("e2") is None
 
 
 def test_everything_is_all_but_what_the_system_says_about_itself() -> None:
@@ -75,6 +132,15 @@ def test_everything_is_all_but_what_the_system_says_about_itself() -> None:
     placed = Event(ids.Address(1, 1, 0), "evt", "/s", "order.placed", b"1")
     assert [e.id for e in index.match(placed)] == ["e1"]
     assert index.match(msgspec.structs.replace(placed, type="hookline.delivery.dead")) == ()
+
+
+def test_what_is_remembered_of_large_matches_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "MAX_REMEMBERED_MATCHES", 10)
+    index = Index([made(1), made(2, "order.*")])
+    for number in range(20):
+        assert len(index.match(placed(type=f"order.t{number}"))) == 2
+        assert index._remembered_matches <= 10
+    assert index._remembered_matches == sum(found.size for found in index._remembered.values())
 
 
 def test_what_is_remembered_is_bounded() -> None:

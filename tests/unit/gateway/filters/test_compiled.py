@@ -3,7 +3,7 @@
 import pytest
 
 from gateway import filters
-from gateway.filters import FilterError, FilterFailed
+from gateway.filters import FilterError, FilterFailed, compiled
 from tests.unit.gateway.filters.samples import values
 
 ORDER = {"amount": 150, "price": 1.5, "items": [{"sku": "a", "tags": ["x"]}, {"sku": "b", "tags": ["y", "z"]}]}
@@ -77,6 +77,15 @@ def test_it_is_refused_with_the_place(text: str, code: str, position: int | None
 
 def test_a_text_is_compiled_once() -> None:
     assert filters.compile("data.amount > 100") is filters.compile("data.amount > 100")
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    long = "'" + "x" * 4_000 + "' == '{}'"
+    first = filters.compile(long)
+    for number in range(compiled.REMEMBERED_CHARACTERS // len(long) + 1):
+        filters.compile(long.format(number))
+        assert compiled._remembered.characters <= compiled.REMEMBERED_CHARACTERS
+    assert filters.compile(first.text) is not first
 
 
 def test_filters_of_one_text_are_asked_once_for_an_event() -> None:
