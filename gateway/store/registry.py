@@ -171,7 +171,7 @@ class Registry(RegistryReader):
         return await health.disable_now(self._redis, endpoint_id, reason, at_ms, last_failure)
 
     async def enable(self, endpoint_id: str) -> Endpoint | None:
-        """Enable it and forget its failures; the endpoint as stored, None when it is missing."""
+        """Enable it, if it is disabled, and forget its failures; the endpoint as stored, None when it is missing."""
         keys = (RegistryKeys.endpoints, RegistryKeys.health, RegistryKeys.changes)
         stored = await scripts.load("registry_enable")(self._redis, keys, (endpoint_id, self._clock.wall_ms()))
         return values.unpack_endpoint(stored) if stored else None
