@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gateway.egress import proxies
+
 PREFIX = "HOOKLINE_"
 MIN_SCHEDULE_SECONDS = 1
 MAX_SCHEDULE_SECONDS = 7 * 86_400
@@ -61,12 +63,22 @@ def _flag(text: str) -> bool:
     return text == "1"
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected {' or '.join(words)}")
+        return text
+
+    return parse
+
+
 def _redis_url(text: str) -> str:
     if not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("expected redis://, rediss:// or unix://")
     return text
 
 
+_HIDDEN = frozenset({"encryption_keys", "egress_proxy"})
 _PARSERS: dict[str, Callable[[str], object]] = {
     "redis_url": _redis_url,
     "jobs_redis_url": _redis_url,
@@ -77,6 +89,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "dispatchers": _between(1, 64),
     "encryption_keys": str,
     "egress_allow": parse_networks,
+    "egress_proxy": proxies.parse,
+    "egress_proxy_checks": _one_of(*proxies.CHECKS),
     "ca_file": Path,
     "retention": parse_duration,
     "retry_schedule": parse_schedule,
@@ -106,6 +120,8 @@ class Settings:
     dispatchers: int = 1
     encryption_keys: str | None = None
     egress_allow: tuple[str, ...] = ()
+    egress_proxy: proxies.Proxy | None = None
+    egress_proxy_checks: proxies.Checks = "ours"
     ca_file: Path | None = None
     retention: int = 7 * 86_400
     retry_schedule: tuple[int, ...] = DEFAULT_SCHEDULE
@@ -154,5 +170,5 @@ def _parse(name: str, field: str, text: str) -> object:
     try:
         return _PARSERS[field](text)
     except ValueError as error:
-        shown = "(hidden)" if field == "encryption_keys" else repr(text)
+        shown = "(hidden)" if field in _HIDDEN else repr(text)
         raise SettingsError(f"{name} is {shown}: {error}") from None

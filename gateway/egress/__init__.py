@@ -16,25 +16,39 @@ Invariants:
   (IPv4-mapped, NAT64, 6to4, Teredo) are never accepted, and a cloud's metadata address only if it is listed
   by itself;
 - slow names do not stall quick ones: lookups of names not yet known as quick occupy at most half of the
-  threads.
+  threads;
+- with HOOKLINE_EGRESS_PROXY everything goes through that proxy's CONNECT. The address checks stay ours, and
+  the proxy is asked for a vetted address, unless HOOKLINE_EGRESS_PROXY_CHECKS=proxy declares them the
+  proxy's: then only URLs, ports and literal addresses are judged here, at registration and at connect alike.
 
-It refuses to normalise: a URL has one accepted spelling. It follows no redirect, reads no proxy setting,
-and sends nothing.
+It refuses to normalise: a URL has one accepted spelling. It follows no redirect, reads no proxy of the
+environment, and sends nothing.
 """
 
 from gateway.egress.egress import Egress
-from gateway.egress.errors import AddressBlocked, AllowEntryInvalid, EgressError, NameNotResolved, UrlRefused
+from gateway.egress.errors import (
+    AddressBlocked,
+    AllowEntryInvalid,
+    EgressError,
+    NameNotResolved,
+    ProxyInvalid,
+    UrlRefused,
+)
+from gateway.egress.proxies import Checks, Proxy
 from gateway.egress.resolver import ResolverLimits, system_lookup
 from gateway.egress.urls import EndpointUrl, Kind
 
 __all__ = [
     "AddressBlocked",
     "AllowEntryInvalid",
+    "Checks",
     "Egress",
     "EgressError",
     "EndpointUrl",
     "Kind",
     "NameNotResolved",
+    "Proxy",
+    "ProxyInvalid",
     "ResolverLimits",
     "UrlRefused",
     "system_lookup",

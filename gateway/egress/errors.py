@@ -36,3 +36,10 @@ class AllowEntryInvalid(EgressError):
             "egress_allow",
             f"HOOKLINE_EGRESS_ALLOW: {entry!r} is not a network in CIDR form ({detail}); write 10.0.0.0/8",
         )
+
+
+class ProxyInvalid(EgressError, ValueError):
+    """HOOKLINE_EGRESS_PROXY is not the URL of a proxy; code `egress_proxy`. Never repeats it, which may be secret."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("egress_proxy", reason)

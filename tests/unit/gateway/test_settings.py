@@ -38,6 +38,7 @@ def test_values_are_parsed() -> None:
         ("HOOKLINE_RETRY_SCHEDULE", "0"),
         ("HOOKLINE_RETRY_SCHEDULE", "1,,2"),
         ("HOOKLINE_EGRESS_ALLOW", "10.0.0.1/8"),
+        ("HOOKLINE_EGRESS_PROXY_CHECKS", "theirs"),
         ("HOOKLINE_ACCEPT_DATA_LOSS", "yes"),
         ("HOOKLINE_DEADLINE_SECONDS", "301"),
         ("HOOKLINE_HOLD_LIMIT", "0"),
@@ -73,3 +74,14 @@ def test_durations(text: str, seconds: int) -> None:
 def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)
+
+
+def test_a_proxy_is_parsed_and_its_password_in_no_text() -> None:
+    settings = load({"HOOKLINE_EGRESS_PROXY": "http://me:secret@proxy:3128", "HOOKLINE_EGRESS_PROXY_CHECKS": "proxy"})
+    assert str(settings.egress_proxy) == "proxy:3128"
+    assert settings.egress_proxy_checks == "proxy"
+    assert "secret" not in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        load({"HOOKLINE_EGRESS_PROXY": "https://me:secret@proxy:3128"})
+    assert "HOOKLINE_EGRESS_PROXY is (hidden): expected http://" in str(caught.value)
+    assert "secret" not in str(caught.value)

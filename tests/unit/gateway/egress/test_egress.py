@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.egress import AddressBlocked, AllowEntryInvalid, Egress, EgressError, NameNotResolved
+from gateway.egress.proxies import parse
 from tests.support.clock import HandClock
 
 CASES = json.loads((Path(__file__).parents[3] / "contract" / "data" / "ssrf_cases.json").read_text("utf-8"))
@@ -92,3 +93,36 @@ def test_literal_is_checked_at_registration(egress: Egress) -> None:
 def test_bad_allow_list_is_refused_at_the_start() -> None:
     with pytest.raises(AllowEntryInvalid, match="nonsense"):
         Egress(["nonsense"])
+
+
+async def test_a_proxy_that_vets_is_asked_for_the_name() -> None:
+    egress = Egress((), HandClock(), lookup, proxy=parse("http://proxy.example:3128"), checks="proxy")
+    url = egress.check_url("https://unknown.example/", "external")
+    assert await egress.vet(url, "external") == ["unknown.example"]
+    with pytest.raises(AddressBlocked):
+        egress.check_url("https://10.0.0.1/", "external")
+    with pytest.raises(EgressError, match="local name"):
+        egress.check_url("https://metadata.internal/", "external")
+    with pytest.raises(EgressError, match="port 6379"):
+        egress.check_url("https://receiver.example:6379/", "external")
+    egress.close()
+
+
+async def test_with_a_proxy_the_checks_are_ours_unless_it_is_said_otherwise() -> None:
+    egress = Egress((), HandClock(), lookup, proxy=parse("http://proxy.example:3128"))
+    url = egress.check_url("https://unknown.example/", "external")
+    with pytest.raises(NameNotResolved):
+        await egress.vet(url, "external")
+    assert "vetted here" in egress.described()
+    egress.close()
+
+
+async def test_without_a_proxy_nobody_else_can_check(egress: Egress) -> None:
+    assert Egress(checks="proxy").checks == egress.checks == "ours"
+
+
+async def test_the_proxy_itself_may_be_anywhere() -> None:
+    proxy = parse("http://proxy.internal:3128")
+    egress = Egress((), HandClock(), lambda _name: ["10.0.0.7"], proxy=proxy)
+    assert await egress.proxy_addresses(proxy) == ["10.0.0.7"]
+    egress.close()
