@@ -100,6 +100,10 @@ class Campaign:
             self.done.append(f"{time.monotonic() - begun:.1f} s: {step.fault} {step.part}")
         self.run_out()
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the load go on for so long."""
+        _wait_for(time.monotonic() + seconds)
+
     def run_out(self) -> None:
         """Wait until the publishers are done."""
         for publisher in self._publishers:

@@ -34,13 +34,15 @@ _DATA = b',"data":'
 class Endpoint:
     """How one endpoint answers.
 
-    `status` unless it fails; `fail` is the share of requests answered `fail_status`; `latency_ms` before each answer;
-    `hold` keeps answers back until it is set to false again; `headers` is a block of header lines.
+    `status` unless it fails; `fail` is the share of requests answered `fail_status`, `fail_every_second` fails every
+    second first attempt (never many in a row, so no breaker opens); `latency_ms` before each answer; `hold` keeps
+    answers back until it is set to false again; `headers` is a block of header lines.
     """
 
     def __init__(self, seed: int) -> None:
         self.status = 200
         self.fail = 0.0
+        self.fail_every_second = False
         self.fail_status = 500
         self.latency_ms = 0.0
         self.hold = False
@@ -51,6 +53,7 @@ class Endpoint:
         self.received = 0
         self.held: list[tuple[asyncio.Transport, bytes]] = []
         self._random = random.Random(seed)
+        self._fails_next = False
 
     def configure(self, changes: dict[str, Any]) -> None:
         """Set any of the public values; `secrets` is a list of `whsec_` texts, `tolerance_seconds` for their check."""
@@ -67,8 +70,11 @@ class Endpoint:
             for transport, answer in held:
                 _write(transport, answer)
 
-    def choose(self) -> int:
+    def choose(self, attempt: int) -> int:
         """The status of the next answer."""
+        if self.fail_every_second and attempt == 1:
+            self._fails_next = not self._fails_next
+            return self.fail_status if self._fails_next else self.status
         return self.fail_status if self.fail and self._random.uniform(0, 1) < self.fail else self.status
 
     def answer(self, status: int) -> bytes:
@@ -113,11 +119,12 @@ class Sink:
         endpoint = self.endpoint(name)
         endpoint.received += 1
         self.count(body)
-        status = endpoint.choose()
+        attempt = int(headers.get("webhook-attempt", "0"))
+        status = endpoint.choose(attempt)
         line = {
             "webhook-id": headers.get("webhook-id", ""),
             "endpoint": name,
-            "attempt": int(headers.get("webhook-attempt", "0")),
+            "attempt": attempt,
             "sha256": hashlib.sha256(payload(body)).hexdigest(),
             "signature_ok": _verified(endpoint.verifier, body, headers),
             "status": status,

@@ -34,7 +34,7 @@ def test_the_clock_of_a_running_store_jumps(tmp_path: Path) -> None:
     with ValkeyServer(environment=clock.environment) as store, redis.Redis.from_url(store.url) as client:
 
         def is_ahead_by(seconds: float) -> bool:
-            return abs(client.time()[0] - time.time_ns() / 1e9 - seconds) < 10
+            return bool(abs(client.time()[0] - time.time_ns() / 1e9 - seconds) < 10)
 
         for seconds in (600, -3_600, 0):
             clock.shift(seconds)
