@@ -9,6 +9,7 @@ between two awaits, but it may be older than the store until the next refresh.
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from gateway.model.event import Event
 from gateway.store import changes
 from gateway.store.registry_reads import RegistryReader
 
+LARGE = 5_000
+"""From so many endpoints on, what was loaded is kept out of the garbage collector, whose pauses grow with it."""
 OnReplaced = Callable[[Endpoint], None]
 """Called with the value that an endpoint had, once it has another one or none."""
 OnBreakers = Callable[[set[str] | None], Awaitable[None]]
@@ -70,6 +73,8 @@ class RegistryMirror:
                 old = before.by_number.get(endpoint.number)
                 if old is not None and old != endpoint:
                     replaced.append(old)
+            if len(now.by_number) > LARGE:
+                gc.freeze()
         replaced += [old for number, old in before.by_number.items() if number not in now.by_number]
         self._all = now
         self._announce(replaced)

@@ -1,5 +1,6 @@
 """The registry in memory is the registry of the store, however it was changed and whenever it was read."""
 
+import gc
 import random
 from collections.abc import AsyncIterator
 
@@ -127,3 +128,19 @@ async def test_a_reply_that_was_read_along_is_applied(registry: Registry, redis:
     await mirror.follow(cursor, await redis.execute_command(*changes.command(cursor)))
     assert [one.id for one in mirror.endpoints("shop")] == ["one"]
     assert mirror.endpoints("mail") == []
+
+
+async def test_a_large_registry_is_kept_out_of_the_garbage_collector(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pauses would grow with the registry, in the middle of deliveries."""
+    await registry.create_subscriber(Subscriber("shop", "internal"), [endpoint(f"e{n}") for n in range(20)])
+    frozen = gc.get_freeze_count()
+    try:
+        await RegistryMirror(registry).load()
+        assert gc.get_freeze_count() == frozen
+        monkeypatch.setattr("gateway.registry_mirror.LARGE", 10)
+        await RegistryMirror(registry).load()
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
