@@ -37,12 +37,20 @@ _CREATE_KEYS = (
     RegistryKeys.numbers,
     RegistryKeys.changes,
 )
+_UPDATE_KEYS = (
+    RegistryKeys.endpoints,
+    RegistryKeys.numbers,
+    RegistryKeys.health,
+    RegistryKeys.changes,
+    RegistryKeys.breakers,
+)
 _DELETE_KEYS = (
     RegistryKeys.subscribers,
     RegistryKeys.endpoints,
     RegistryKeys.numbers,
     RegistryKeys.health,
     RegistryKeys.changes,
+    RegistryKeys.breakers,
 )
 
 
@@ -152,10 +160,9 @@ class Registry(RegistryReader):
         now = self._clock.wall_ms()
         live = secret.live(endpoint.secrets, now)
         new = msgspec.structs.replace(endpoint, secrets=live, revision=expected_revision + 1, updated_ms=now)
-        keys = (RegistryKeys.endpoints, RegistryKeys.numbers, RegistryKeys.health, RegistryKeys.changes)
         packed = values.pack_endpoint(new, bytes(values.TOKEN_BYTES))
         args = (endpoint.id, endpoint.subscriber, packed, expected_revision)
-        stored = await scripts.load("registry_update_endpoint")(self._redis, keys, args)
+        stored = await scripts.load("registry_update_endpoint")(self._redis, _UPDATE_KEYS, args)
         if not stored:
             raise errors.Conflict("endpoint", endpoint.id)
         return values.unpack_endpoint(stored)
@@ -172,7 +179,7 @@ class Registry(RegistryReader):
 
     async def enable(self, endpoint_id: str) -> Endpoint | None:
         """Enable it, if it is disabled, and forget its failures; the endpoint as stored, None when it is missing."""
-        keys = (RegistryKeys.endpoints, RegistryKeys.health, RegistryKeys.changes)
+        keys = (RegistryKeys.endpoints, RegistryKeys.health, RegistryKeys.changes, RegistryKeys.breakers)
         stored = await scripts.load("registry_enable")(self._redis, keys, (endpoint_id, self._clock.wall_ms()))
         return values.unpack_endpoint(stored) if stored else None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import membership, reader
+from dispatcher import breakers, membership, reader
 from tests.integration.dispatcher.rig import Rig
 
 
@@ -19,6 +19,12 @@ def quick_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hand-over does not wait long for what runs."""
     monkeypatch.setattr(membership, "GRACE_SECONDS", 0.2)
+
+
+@pytest.fixture
+def no_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Endpoints may fail for as long as they like."""
+    monkeypatch.setattr(breakers, "FAILURES", 1_000_000)
 
 
 @pytest.fixture

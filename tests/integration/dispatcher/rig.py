@@ -63,9 +63,12 @@ class Hand(Dispatcher):
         """Read, attempt, retry and settle until nothing moves; what receivers hold stays in flight."""
         moved = 1
         while moved:
-            read, retried = await self.turn("reader", "retries")
+            seen = len(self._receiver.requests)
+            read, retried, turned = await self.turn("reader", "retries", "holds")
             await self.settle()
-            moved = read.events + sum(retried)
+            (tried,) = await self.turn("breakers")
+            begun = len(self._receiver.requests) - seen + (not self._answered())
+            moved = read.events + sum(retried) + turned + tried + begun
 
     def _answered(self) -> bool:
         return self.attempts.running <= self._receiver.held
@@ -165,6 +168,12 @@ class Rig:
             await self.registry.enable(endpoint.id)
         else:
             await self.registry.disable(endpoint.id, "operator", await connection.store_ms(self.redis))
+
+    async def change(self, endpoint: Endpoint, **fields: Any) -> None:
+        """Change an endpoint, as its owner does through the API."""
+        held = await self.registry.get_endpoint(endpoint.id)
+        assert held is not None
+        await self.registry.update_endpoint(msgspec.structs.replace(held, **fields), held.revision)
 
     async def publish(self, count: int = 1, partition: int = 0, **fields: Any) -> list[ids.Address]:
         """Events without ids of their own, appended together."""

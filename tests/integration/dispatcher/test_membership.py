@@ -25,12 +25,14 @@ async def lease(rig: Rig, number: int = 0) -> leases.Lease:
 async def test_the_first_takes_everything_and_the_second_its_share(four: Rig) -> None:
     first = await four.hand()
     assert sorted(first.partitions) == [0, 1, 2, 3]
-    assert first.attempts.lanes.share == four.settings.max_in_flight
+    assert first.attempts.lanes.queue(1).share == four.settings.max_in_flight
     second = await four.hand()
     await balance(first, second)
     assert (len(first.partitions), len(second.partitions)) == (2, 2)
     assert {*first.partitions, *second.partitions} == {0, 1, 2, 3}
-    assert first.attempts.lanes.share == second.attempts.lanes.share == four.settings.max_in_flight // 2
+    assert (
+        first.attempts.lanes.queue(1).share == second.attempts.lanes.queue(1).share == four.settings.max_in_flight // 2
+    )
 
 
 async def test_one_partition_is_handed_over_at_a_time(four: Rig) -> None:

@@ -9,7 +9,7 @@ from gateway.store import rebuild, schedule
 from gateway.store.keys import PartitionKeys, RegistryKeys
 from tests.integration.dispatcher.rig import Hand, Rig
 
-pytestmark = pytest.mark.usefixtures("short_grace")
+pytestmark = pytest.mark.usefixtures("short_grace", "no_breaker")
 WORK_KEYS: dict[str, Callable[[PartitionKeys, int], list[str]]] = {
     "open": lambda p, n: [p.open],
     "due": lambda p, n: [p.due],

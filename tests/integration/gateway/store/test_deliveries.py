@@ -17,15 +17,21 @@ PENDING = Record(State.PENDING, changed_ms=1)
 NOT_BEFORE = Record(State.PENDING, due_ms=LATER, changed_ms=1)
 SCHEDULED = Record(State.SCHEDULED, attempts=1, status=500, error=AttemptError.HTTP_STATUS, due_ms=LATER, changed_ms=2)
 HELD = Record(State.HELD, Reason.PAUSED, changed_ms=2)
+BROKEN = Record(State.HELD, Reason.BREAKER, changed_ms=2)
+IN_LINE = Record(State.HELD, Reason.ORDER, changed_ms=2, chain=7)
+FIRST_IN_LINE = Record(State.SCHEDULED, attempts=1, due_ms=LATER, changed_ms=6, chain=7)
 DELIVERED = Record(State.DELIVERED, attempts=1, status=200, changed_ms=3)
 DEAD = Record(State.DEAD, Reason.EXHAUSTED, 3, 500, AttemptError.HTTP_STATUS, changed_ms=4)
 SKIPPED = Record(State.SKIPPED, Reason.ENDPOINT_DISABLED, changed_ms=5)
-RECORDS = (PENDING, NOT_BEFORE, SCHEDULED, HELD, DELIVERED, DEAD, SKIPPED)
+RECORDS = (PENDING, NOT_BEFORE, SCHEDULED, HELD, BROKEN, IN_LINE, FIRST_IN_LINE, DELIVERED, DEAD, SKIPPED)
 PAIRS = [(before, after) for before, after in itertools.product((None, *RECORDS), RECORDS) if before != after]
 
 
 def name(record: Record | None) -> str:
-    return "none" if record is None else record.state.name.lower() + ("_due" if record.due_ms else "")
+    if record is None:
+        return "none"
+    held = f"_{record.reason.name.lower()}" if record.state is State.HELD else ""
+    return record.state.name.lower() + held + ("_due" if record.due_ms else "") + ("_first" if record.chain else "")
 
 
 class Bench(NamedTuple):
@@ -57,6 +63,9 @@ class Bench(NamedTuple):
         p, packed = self.partition, self.key().packed()
         sets = {"open": p.open, "dead": p.dead, "due": p.due, "lane": p.lane(15)}
         found = {name for name, key in sets.items() if await self.redis.zscore(key, packed) is not None}
+        (head,) = await schedule.chain_heads(self.redis, p, [schedule.ChainId(15, 7)])
+        found |= {"order"} if head == self.key() else set()
+        assert await self.redis.zcard(p.order) == (head is not None)
         lanes: Any = await self.redis.smembers(p.lanes)
         assert lanes == ({b"15"} if "lane" in found else set())
         return found
@@ -77,8 +86,10 @@ async def bench(redis: Redis) -> Bench:
 def places_of(record: Record) -> set[str]:
     open_ = {"open"} if record.state in model.OPEN_STATES else set()
     due = {"due"} if record.due_ms else set()
-    lane = {"lane"} if record.state is State.PENDING and not record.due_ms else set()
-    return open_ | due | lane | ({"dead"} if record.state is State.DEAD else set())
+    held = record.state is State.HELD and record.reason in {Reason.PAUSED, Reason.BREAKER}
+    lane = {"lane"} if held or (record.state is State.PENDING and not record.due_ms) else set()
+    order = {"order"} if record.chain else set()
+    return open_ | due | lane | order | ({"dead"} if record.state is State.DEAD else set())
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS, ids=[f"{name(a)}-{name(b)}" for a, b in PAIRS])
@@ -93,6 +104,8 @@ async def test_a_transition_moves_record_place_and_counter_together(
         assert await bench.record() == after
         assert await bench.places() == places_of(after)
         counted = {"accepted": 1, "unread": 1, "created": 1, after.state.name.lower(): 1}
+        counted |= {f"held_{after.reason.name.lower()}": 1} if after.state is State.HELD else {}
+        counted |= {"chained": 1} if after.chain else {}
         assert await bench.counters() == counted
 
 

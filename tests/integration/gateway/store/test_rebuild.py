@@ -19,6 +19,9 @@ RECORDS = (
     Record(State.PENDING, due_ms=LATER),
     Record(State.SCHEDULED, attempts=1, due_ms=LATER + 1),
     Record(State.HELD, Reason.PAUSED),
+    Record(State.HELD, Reason.BREAKER),
+    Record(State.HELD, Reason.ORDER, chain=7),
+    Record(State.SCHEDULED, attempts=1, due_ms=LATER + 2, chain=7),
     Record(State.DELIVERED, attempts=1),
     Record(State.DEAD, Reason.EXHAUSTED),
     Record(State.SKIPPED, Reason.OPERATOR),
@@ -29,7 +32,9 @@ KEYS: dict[str, Callable[[PartitionKeys], list[str]]] = {
     "due": lambda p: [p.due],
     "lanes": lambda p: [p.lanes],
     "a lane": lambda p: [p.lane(1)],
-    "everything": lambda p: [p.open, p.dead, p.due, p.lanes, p.lane(1)],
+    "a lane of what is held": lambda p: [p.lane(4)],
+    "order": lambda p: [p.order],
+    "everything": lambda p: [p.open, p.dead, p.due, p.lanes, p.order, p.lane(1), p.lane(4), p.lane(5)],
 }
 
 
@@ -50,8 +55,9 @@ async def places(filled: FilledStore) -> dict[str, Any]:
     p = filled.partitions[0]
     found: dict[str, Any] = {
         name: await filled.redis.zrange(key, 0, -1, withscores=True)
-        for name, key in (("open", p.open), ("dead", p.dead), ("due", p.due), ("lane", p.lane(1)))
+        for name, key in (("open", p.open), ("dead", p.dead), ("due", p.due), ("order", p.order))
     }
+    found |= {f"lane {n}": await filled.redis.zrange(p.lane(n), 0, -1, withscores=True) for n in (1, 4, 5)}
     return {**found, "lanes": await filled.redis.smembers(p.lanes)}
 
 
@@ -69,7 +75,7 @@ async def test_nothing_differs_at_first_and_rebuilding_changes_nothing(filled: F
     assert await rebuilt(filled) == 0
     assert await places(filled) == before
     counted, found = await rebuild.compare(filled.redis, filled.partitions[0])
-    assert counted == found == rebuild.Places(160, 120, 40)
+    assert counted == found == rebuild.Places(open=280, waiting=240, chained=80, dead=40)
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -136,10 +142,11 @@ async def test_what_retention_removed_and_what_it_kept_is_no_difference(filled: 
 
 
 async def test_lanes_are_found_again_after_a_rebuild(filled: FilledStore) -> None:
-    await filled.redis.delete(filled.partitions[0].lanes, filled.partitions[0].lane(1))
+    p = filled.partitions[0]
+    await filled.redis.delete(p.lanes, p.lane(1), p.lane(4), p.lane(5))
     assert await schedule.lane_sizes(filled.redis, filled.partitions[0]) == {}
     await rebuilt(filled)
-    assert await schedule.lane_sizes(filled.redis, filled.partitions[0]) == {1: 40}
+    assert await schedule.lane_sizes(filled.redis, filled.partitions[0]) == {1: 40, 4: 40, 5: 40}
 
 
 async def test_deliveries_that_are_settled_meanwhile_are_neither_disturbed_nor_undone(filled: FilledStore) -> None:
