@@ -6,6 +6,7 @@ less:
 
     Sender.send -> Pool.take -> Connection.start -> wire -> Response -> done(Answered | Failed)
                    (none idle) Opening: egress.vet -> connect -> TLS -> Connection.start
+                                        with an egress proxy: connect to it -> CONNECT -> TLS
 
 Invariants:
 - an attempt is exactly one HTTP request: nothing is sent again, not even on a kept-alive connection that
@@ -15,13 +16,15 @@ Invariants:
   covers name resolution, connect, TLS, request, head and body. A success whose body never ends is a
   `deadline`: a receiver that cannot finish its answer has not said that it is done;
 - a connection goes to an address that `gateway.egress` vetted for this very connect, with Host and SNI of
-  the name, and is used for destinations of the same kind, scheme, host and port only;
+  the name, and is used for destinations of the same kind, scheme, host and port only. With an egress proxy
+  that address is what CONNECT names (the name itself where the checks are the proxy's), for http and https
+  alike; a sender has one way out for good, so no connection is used for another one;
 - memory per attempt is bounded whatever the receiver does: the head is capped, of the body a short
   beginning is kept, a little more is read to keep the connection, then the answer is given and the
   connection closed;
 - bytes that no request asked for close the connection, so that no answer can be planted for the next request.
 
-It follows no redirect, decodes no content coding, reads no proxy setting, keeps no cookies, speaks no
+It follows no redirect, decodes no content coding, reads no proxy of the environment, keeps no cookies, speaks no
 HTTP/2, and limits neither rate nor number of requests per destination: the caller does.
 """
 

@@ -1,6 +1,6 @@
 """One attempt that found no idle connection: vet the name, connect, shake hands, then send.
 
-waiting (for a socket) -> resolving -> connecting -> handshaking -> handed over to a connection
+waiting (for a socket) -> resolving -> connecting or tunnelling -> handshaking -> handed over to a connection
       any of them -> failed (its own error, or the deadline's)
 """
 
@@ -12,18 +12,20 @@ from collections.abc import Sequence
 from math import inf
 from typing import Literal, Protocol
 
-from dispatcher.sender import tls
+from dispatcher.sender import tls, tunnel
+from dispatcher.sender.connecting import connect
 from dispatcher.sender.connection import Connection, Done, Owner, Request, call
 from dispatcher.sender.destination import Destination
 from dispatcher.sender.result import AttemptError, Failed
-from gateway.egress import AddressBlocked, Egress, NameNotResolved
+from gateway.egress import AddressBlocked, Egress, NameNotResolved, Proxy
+from gateway.egress.proxies import authority
 
 logger = logging.getLogger(__name__)
 
 # How long a TLS connection may take to say good-bye after its last answer.
 _TLS_SHUTDOWN_SECONDS = 1.0
 
-Phase = Literal["waiting", "resolving", "connecting", "handshaking"]
+Phase = Literal["waiting", "resolving", "connecting", "tunnelling", "handshaking"]
 Failure = tuple[AttemptError, str]
 
 # Where the closed set has a word for the phase in which the deadline passed, that word says more.
@@ -31,6 +33,7 @@ _AT_DEADLINE: dict[Phase, Failure] = {
     "waiting": ("deadline", "the total deadline passed while waiting for a free socket"),
     "resolving": ("dns", "the total deadline passed while resolving the name"),
     "connecting": ("connect_timeout", "the total deadline passed while connecting"),
+    "tunnelling": ("connect_timeout", "the total deadline passed while connecting through the egress proxy"),
     "handshaking": ("deadline", "the total deadline passed in the TLS handshake"),
 }
 
@@ -123,9 +126,14 @@ class Opening:
 
     async def _open(self) -> Connection:
         url = self.destination.url
-        addresses = await self._pool.egress.vet(url, self.destination.kind)
-        self._phase = "connecting"
-        connected = await self._connect(addresses, url.port)
+        egress = self._pool.egress
+        addresses = await egress.vet(url, self.destination.kind)
+        if egress.proxy is None:
+            self._phase = "connecting"
+            connected = await self._connect(addresses, url.port)
+        else:
+            self._phase = "tunnelling"
+            connected = await self._tunnel(egress.proxy, addresses, url.port)
         self._phase = "handshaking"
         return await self._shake_hands(connected)
 
@@ -135,9 +143,24 @@ class Opening:
         for address in addresses:
             self._address = address
             try:
-                return await _connect_one(address, port, self._pool.limits.connect_seconds)
+                return await connect(address, port, self._pool.limits.connect_seconds)
             except OSError as error:
                 failure = error
+        raise failure
+
+    async def _tunnel(self, proxy: Proxy, targets: Sequence[str], port: int) -> socket.socket:
+        """The same through the proxy; a target is a name where the checks are the proxy's."""
+        failure = tunnel.TunnelError("dns", "no address")
+        for target in targets:
+            self._address = target if self._pool.egress.checks == "ours" else self.destination.url.address or ""
+            try:
+                return await tunnel.dig(
+                    self._pool.egress, proxy, authority(target, port), self._pool.limits.connect_seconds
+                )
+            except tunnel.TunnelError as error:
+                failure = error
+            if not failure.elsewhere:
+                break
         raise failure
 
     async def _shake_hands(self, connected: socket.socket) -> Connection:
@@ -160,20 +183,6 @@ class Opening:
         return connection
 
 
-async def _connect_one(address: str, port: int, seconds: float) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connecting = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connecting.setblocking(False)
-        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        async with asyncio.timeout(seconds):
-            await asyncio.get_running_loop().sock_connect(connecting, (address, port))
-    except BaseException:
-        connecting.close()
-        raise
-    return connecting
-
-
 def classify(phase: Phase, error: Exception) -> Failure:
     """The word of the closed set for what went wrong in a phase."""
     match error:
@@ -181,13 +190,14 @@ def classify(phase: Phase, error: Exception) -> Failure:
             return "dns", error.reason
         case AddressBlocked():
             return "address_blocked", error.reason
+        case tunnel.TunnelError():
+            return error.error, error.detail
         case ssl.SSLError():
             return "tls", tls.describe(error)
         case TimeoutError() if phase == "connecting":
             return "connect_timeout", "the address did not answer"
-        case ConnectionResetError():
-            return "reset", "the receiver accepted the connection and closed it at once"
-        case OSError() if phase == "connecting":
+        # a reset can only follow an acceptance: a refusal has a word of its own
+        case OSError() if phase == "connecting" and not isinstance(error, ConnectionResetError):
             return "connect_refused", error.strerror or str(error)
         case OSError():
             return "reset", f"the connection broke while it was set up: {error.strerror or error}"

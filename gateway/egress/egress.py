@@ -1,5 +1,6 @@
 """The questions the rest of the system asks of this package."""
 
+import ipaddress
 from collections.abc import Sequence
 
 from gateway.clock import Clock, SystemClock
@@ -62,7 +63,10 @@ class Egress:
 
     async def proxy_addresses(self, proxy: Proxy) -> list[str]:
         """The addresses of the proxy, unvetted: the operator chose it. Raises NameNotResolved."""
-        return await self._resolver.resolve(proxy.host)
+        try:
+            return [str(ipaddress.ip_address(proxy.host))]
+        except ValueError:
+            return await self._resolver.resolve(proxy.host)
 
     def described(self) -> str:
         """One sentence on who decides which addresses are reached."""

@@ -61,9 +61,13 @@ class Peer:
         """The next byte of the request, b"" when the client has closed."""
         return await self._reader.read(1)
 
+    async def receive(self) -> bytes:
+        """What comes next, b"" when the client has closed."""
+        return await self._reader.read(65_536)
+
     async def closed(self) -> None:
         """Wait until the client has closed, whatever it still sends."""
-        while await self._reader.read(65_536):
+        while await self.receive():
             pass
 
     def reset(self) -> None:

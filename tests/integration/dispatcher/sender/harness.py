@@ -1,6 +1,8 @@
 """A sender with its surroundings, and the proof that each attempt got exactly one result."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -8,18 +10,40 @@ from typing import Self
 
 from dispatcher.sender import Answered, Destination, Failed, Limits, Result, Sender
 from gateway.clock import SystemClock
-from gateway.egress import Egress, Kind, ResolverLimits
+from gateway.egress import Checks, Egress, Kind, ResolverLimits
+from gateway.egress.proxies import parse
 
 REQUEST = b"POST /hook HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\nbody"
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has ::1."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as listening:
+        listening.bind(("::1", 0))
+        return True
+    return False
 
 
 class Harness:
     """`names` is what the resolver knows; loopback is allowed for internal destinations."""
 
-    def __init__(self, limits: Limits | None = None, ca_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        ca_file: Path | None = None,
+        *,
+        proxy: str = "",
+        checks: Checks = "ours",
+        allow: Sequence[str] = ("127.0.0.0/8",),
+    ) -> None:
         self.names: dict[str, list[str]] = {"receiver.example": ["127.0.0.1"]}
         self.egress = Egress(
-            ["127.0.0.0/8"], SystemClock(), self.look_up, ResolverLimits(positive_seconds=0, negative_seconds=0)
+            allow,
+            SystemClock(),
+            self.look_up,
+            ResolverLimits(positive_seconds=0, negative_seconds=0),
+            proxy=parse(proxy) if proxy else None,
+            checks=checks,
         )
         self._limits = limits or Limits(tick_seconds=0.01)
         self._ca_file = ca_file

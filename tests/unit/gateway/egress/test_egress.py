@@ -125,4 +125,5 @@ async def test_the_proxy_itself_may_be_anywhere() -> None:
     proxy = parse("http://proxy.internal:3128")
     egress = Egress((), HandClock(), lambda _name: ["10.0.0.7"], proxy=proxy)
     assert await egress.proxy_addresses(proxy) == ["10.0.0.7"]
+    assert await egress.proxy_addresses(parse("http://[fd00::1]:3128")) == ["fd00::1"]
     egress.close()
