@@ -58,7 +58,9 @@ class Dispatcher:
         self._redis, self._reading = connection.connect(url), connection.connect(url)
         self.partitions: dict[int, Partition] = {}
         self._registry = Registry(self._redis, clock)
-        self._egress = Egress(settings.egress_allow, clock)
+        self._egress = Egress(
+            settings.egress_allow, clock, proxy=settings.egress_proxy, checks=settings.egress_proxy_checks
+        )
         self.time = StoreTime(clock)
         random = system_random()
         self.breakers = breakers.Breakers(self._redis, self.time, random)
@@ -124,6 +126,7 @@ class Dispatcher:
         for name, loop in self.loops.items():
             self._tasks.append(asyncio.create_task(self._run(name, loop), name=name))
         self._tasks.append(asyncio.create_task(self.settler.run(), name="settler"))
+        logger.info("egress.chosen", extra={"how": self._egress.described()})
         logger.info("dispatcher.started", extra={"member": self.member, "partitions": self.settings.partition_count})
 
     async def prepare(self) -> None:

@@ -5,6 +5,7 @@ another partition count, is refused with the reason.
 """
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from redis.asyncio import Redis
@@ -34,6 +35,7 @@ from gateway.store.registry import Registry
 from gateway.store.replays import Replays
 from gateway.store.vault import Vault
 
+logger = logging.getLogger("gateway.api.opening")
 FLUSH_SECONDS = 4.5
 """How long a publisher waits for a store that hangs before the answer is 503; longer than two syncs of a slow disk."""
 
@@ -49,7 +51,8 @@ async def open_gateway(
     """
     async with contextlib.AsyncExitStack() as stack:
         vault = Vault.from_settings(settings, settings.data)
-        egress = Egress(settings.egress_allow, clock)
+        egress = Egress(settings.egress_allow, clock, proxy=settings.egress_proxy, checks=settings.egress_proxy_checks)
+        logger.info("egress.chosen", extra={"how": egress.described()})
         stack.callback(egress.close)
         redis = await _connected(stack, redis_url)
         waiting = await _connected(stack, redis_url)
