@@ -144,6 +144,8 @@ class RegistryKeys:
     """stream of changes: kind, id; trimmed to the last 10,000; writer registry scripts; readers dispatcher, gateway"""
     health = _prefix + "health"
     """hash endpoint number -> health; writer health.lua; reader API"""
+    filter_errors = _prefix + "filter_errors"
+    """hash endpoint number -> how often its filter had no answer, and why; writer filter_errors.lua; reader API"""
     outbox = _prefix + "outbox"
     """hash endpoint number:kind -> operational event to publish; writer registry scripts; reader dispatchers"""
     breakers = _prefix + "breakers"

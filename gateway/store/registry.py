@@ -51,6 +51,7 @@ _DELETE_KEYS = (
     RegistryKeys.health,
     RegistryKeys.changes,
     RegistryKeys.breakers,
+    RegistryKeys.filter_errors,
 )
 
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes an endpoint; its name stays, for the history.
 --
--- KEYS  1 subscribers, 2 endpoints, 3 numbers, 4 health, 5 changes, 6 breakers
+-- KEYS  1 subscribers, 2 endpoints, 3 numbers, 4 health, 5 changes, 6 breakers, 7 filter errors
 -- ARGV  1 endpoint id
 -- Returns 1, or 0 when there is no such endpoint.
 -- Invariant: the subscriber's list of endpoints loses exactly this one.
@@ -29,5 +29,6 @@ end
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('HDEL', KEYS[4], number)
 redis.call('HDEL', KEYS[6], number)
+redis.call('HDEL', KEYS[7], number)
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', 10000, '*', 'kind', 'endpoint', 'id', ARGV[1])
 return 1

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes a subscriber and its endpoints, at most 256 of them in one call; their names stay, for the history.
 --
--- KEYS  1 subscribers, 2 endpoints, 3 numbers, 4 health, 5 changes, 6 breakers
+-- KEYS  1 subscribers, 2 endpoints, 3 numbers, 4 health, 5 changes, 6 breakers, 7 filter errors
 -- ARGV  1 subscriber id
 -- Returns the number of endpoints that it still has; 0 when it is gone, or was.
 -- Invariant: the subscriber goes with its last endpoints, so no endpoint is ever without one, and a removal that was
@@ -25,6 +25,7 @@ local function remove(index)
   end
   redis.call('HDEL', KEYS[4], number)
   redis.call('HDEL', KEYS[6], number)
+  redis.call('HDEL', KEYS[7], number)
 end
 
 for index = left, count - 1 do
