@@ -16,6 +16,8 @@ from redis.exceptions import RedisError
 from dispatcher import backlog, breakers, holds, membership, operational, repair, retention, retries, sweeper
 from dispatcher.attempts import Attempts
 from dispatcher.delivery import Delivery
+from dispatcher.filter_errors import REPORT_SECONDS as FILTER_REPORT_SECONDS
+from dispatcher.filter_errors import FilterErrorNotes
 from dispatcher.health import REPORT_SECONDS, HealthNotes, HealthReporter
 from dispatcher.loader import Loader
 from dispatcher.outcome import error_of
@@ -65,9 +67,10 @@ class Dispatcher:
         random = system_random()
         self.breakers = breakers.Breakers(self._redis, self.time, random)
         self.breakers.on_change = self._note_changed
+        self.filter_errors = FilterErrorNotes(self._redis, self.time.now_ms)
         self.view = RegistryView(
             self._registry, Vault.from_settings(settings, settings.data), self._egress, self._note_switched_off,
-            self.breakers.reload, self._note_changed,
+            self.breakers.reload, self._note_changed, self.filter_errors.failed,
         )  # fmt: skip
         limits = Limits(success_body_bytes=settings.success_body_bytes, failure_body_bytes=settings.failure_body_bytes)
         self._sender = Sender(self._egress, clock, ca_file=settings.ca_file, limits=limits)
@@ -116,6 +119,7 @@ class Dispatcher:
             "sweeper": Loop(self.sweeper.run_once, sweeper.TURN_SECONDS),
             "operational": Loop(speaker.run_once, operational.TURN_SECONDS),
             "health": Loop(self._report, REPORT_SECONDS),
+            "filter errors": Loop(self.filter_errors.run_once, FILTER_REPORT_SECONDS),
             "retention": Loop(self._keep_once, 0.0),
             "repair": Loop(mender.run_once, repair.TURN_SECONDS),
         }
