@@ -4,6 +4,7 @@ Every death is told to `tell` and written to `<data>/logs/supervisor.log` as one
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 
@@ -69,5 +70,5 @@ class Keeping:
     def _write(self, event: str, name: str, **facts: object) -> None:
         at = rfc3339.format_ms(self._clock.wall_ms())
         line = json.dumps({"at": at, "event": event, "process": name, **facts})
-        with self._folder.log("supervisor").open("a") as file:
+        with contextlib.suppress(OSError), self._folder.log("supervisor").open("a") as file:  # a full disk ends nothing
             file.write(line + "\n")

@@ -29,14 +29,23 @@ def clean_environment(settings: Mapping[str, str] | None = None) -> dict[str, st
 
 
 class Process:
-    """`python -m ARGUMENTS`; the output goes to `<directory>/<name>.log`, over all its restarts."""
+    """`python -m ARGUMENTS`; the output goes to `<directory>/<name>.log`, over all its restarts.
+
+    `prefix` is a command that runs it, such as nsenter(1).
+    """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        arguments: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.log_path = directory / f"{name}.log"
-        self._arguments = [sys.executable, "-m", *arguments]
+        self._arguments = [*prefix, sys.executable, "-m", *arguments]
         self._environment = clean_environment(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0

@@ -67,6 +67,16 @@ async def test_a_death_is_told_and_written(house: House) -> None:
     assert house.written("process.ended") == ["dispatcher-1"]
 
 
+async def test_a_death_that_cannot_be_written_down_is_told_and_restarted(house: House) -> None:
+    """A full disk is what ends an embedded store; here the log cannot even be opened."""
+    log = house.folder.log("supervisor")
+    log.mkdir()
+    [child] = await house.keeping.start(house.program("store"))
+    os.kill(child.pid or 0, signal.SIGKILL)
+    await until(lambda: house.ended and child.running, 10, "the restart")
+    log.rmdir()
+
+
 async def test_one_can_be_stopped_before_the_others(house: House) -> None:
     [first] = await house.keeping.start(house.program("payments"))
     [second] = await house.keeping.start(house.program("shipping"))
