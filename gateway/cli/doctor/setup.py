@@ -10,6 +10,7 @@ from gateway.cli import console as look
 from gateway.cli.doctor.facts import Facts, Subject
 from gateway.cli.doctor.findings import Finding, Level, hours, megabytes, ok, span
 from gateway.cli.words import count
+from gateway.egress import proxies
 from gateway.settings import PREFIX, Settings
 from gateway.store import vitals
 
@@ -130,6 +131,14 @@ def _network(settings: Settings) -> Iterator[Finding]:
             "name only the networks in which your own services are",
             networks=wide,
         )
+    if settings.egress_proxy is not None and settings.egress_proxy_checks == "proxy":
+        text = f"HOOKLINE_EGRESS_PROXY_CHECKS is proxy: {proxies.described(settings.egress_proxy, 'proxy')}"
+        way_out = "see that its rules do, or set HOOKLINE_EGRESS_PROXY_CHECKS=ours"
+        yield Finding(
+            Level.NOTE, "settings", "egress_checks_proxy", text, way_out, {"proxy": str(settings.egress_proxy)}
+        )
+    elif settings.egress_proxy is not None:
+        yield ok("settings", proxies.described(settings.egress_proxy, "ours"))
     if settings.ca_file is not None and not settings.ca_file.is_file():
         yield _risk(
             "ca_file_missing",

@@ -8,6 +8,7 @@ import pytest
 from gateway.cli.doctor import setup
 from gateway.cli.doctor.facts import Store
 from gateway.cli.doctor.findings import MB, Finding, Level
+from gateway.egress import proxies
 from gateway.settings import Settings
 from gateway.store import vitals
 from gateway.store.durability import Memory, Risk
@@ -80,6 +81,16 @@ def test_an_endpoint_that_is_disabled_before_its_schedule_ends_is_noted() -> Non
 def test_an_allow_list_that_allows_nearly_everything(networks: tuple[str, ...], wide: list[str]) -> None:
     found = settings(egress_allow=networks)
     assert [finding.data["networks"] for finding in found] == ([wide] if wide else [])
+
+
+def test_who_checks_addresses_behind_a_proxy_is_said() -> None:
+    proxy = proxies.parse("http://me:secret@proxy:3128")
+    _, ours = setup.judge_settings(facts(settings=Settings(**GIVEN, egress_proxy=proxy)))
+    assert (ours.level, "vetted here" in ours.text) == (Level.OK, True)
+    (theirs,) = settings(egress_proxy=proxy, egress_proxy_checks="proxy")
+    assert (theirs.level, theirs.code, theirs.data) == (Level.NOTE, "egress_checks_proxy", {"proxy": "proxy:3128"})
+    assert "must itself refuse private addresses" in theirs.text
+    assert "secret" not in f"{ours}{theirs}"
 
 
 def test_a_certificate_file_that_is_not_there(tmp_path: Path) -> None:
