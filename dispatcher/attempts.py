@@ -1,7 +1,7 @@
 """Attempts: from a delivery whose turn it is to the transition that its outcome asks for.
 
-Effects in other slots come first: an endpoint that said 410 is disabled before its delivery is settled, so that a crash
-between the two repeats the attempt instead of forgetting to disable.
+Effects in other slots come first: an endpoint that said 410 is disabled before its delivery is settled, and one that a
+probe got through to is enabled, so that a crash between the two repeats the attempt instead of forgetting the effect.
 """
 
 import asyncio
@@ -23,12 +23,17 @@ from gateway.model.delivery import Attempt, Reason, pack_attempt
 from gateway.model.endpoint import Format
 from gateway.model.event import Event
 from gateway.settings import Settings
+from gateway.store.work import Kind
 
 HISTOGRAM_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 15_000)
 HEAD_KEPT = 2_048
 log = logging.getLogger("dispatcher.attempts")
 
 Disable = Callable[[Delivery, Result], Awaitable[None]]
+
+
+async def _nothing(_delivery: Delivery) -> None:
+    pass
 
 
 class StoreTime(Protocol):
@@ -55,6 +60,8 @@ class Attempts:
         """Keep no head and body of responses: the store has no memory for what is not promised."""
         self.idle = asyncio.Event()
         self.idle.set()
+        self.on_recovered: Callable[[Delivery], Awaitable[None]] = _nothing
+        """Called with the delivery of a probe that got through, before that is settled."""
         self._event: Event | None = None
         self._contents: dict[Format, request.Content] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,7 +75,7 @@ class Attempts:
         self.running += 1
         self.idle.clear()
         delivery.started_ms = self._clock.wall_ms()
-        off = self._view.off_reason(delivery.endpoint)
+        off = self.refused(delivery)
         if off is not None:
             asyncio.get_running_loop().call_soon(self._decline, delivery, off)
             return
@@ -81,6 +88,13 @@ class Attempts:
             # one delivery that cannot be made into a request must not stop the loop that came to it
             log.exception("attempt.failed", extra={"delivery": delivery.key.delivery_id})
             self._fail(delivery, Failed("protocol", f"the request could not be made: {error!r}", "", 0.0))
+
+    def refused(self, delivery: Delivery) -> Reason | None:
+        """Why its endpoint may not be sent to; None if it may, or if this is the probe that finds out."""
+        off = self._view.off_reason(delivery.endpoint)
+        if off is Reason.ENDPOINT_DISABLED and delivery.kind is Kind.PROBE and self._view.is_failing(delivery.endpoint):
+            return None
+        return off
 
     def _send(self, delivery: Delivery) -> None:
         route = self._view.route(delivery.endpoint)
@@ -134,13 +148,17 @@ class Attempts:
         policy = outcome.Policy(holding.schedule, self._view.off_reason(delivery.endpoint), holding.aside)
         verdict = outcome.judge(delivery.old, result, delivery.kind, delivery.run, policy, now, self._random)
         self._measure(delivery, result)
-        self._notes.note(delivery, result, verdict.success, now.store_ms)
+        recovered = verdict.success and delivery.kind is Kind.PROBE
+        if not recovered:
+            self._notes.note(delivery, result, verdict.success, now.store_ms)
         self._breakers.note(delivery.endpoint, success=verdict.success)
         self.lanes.heed(delivery.endpoint, success=verdict.success, slower=outcome.says_slower(result))
         attempt = self._describe(delivery, route, signature, result)
         settle = partial(self._settle, delivery, verdict, attempt)
         if verdict.gone:
-            self._later(self._gone(delivery, result, settle))
+            self._later(self._first(self._disable(delivery, result), delivery, settle))
+        elif recovered:
+            self._later(self._first(self.on_recovered(delivery), delivery, settle))
         else:
             settle()
 
@@ -151,11 +169,11 @@ class Attempts:
         delivery.running = False
         delivery.partition.transition(delivery, verdict.after, attempt, announce=announce)
 
-    async def _gone(self, delivery: Delivery, result: Result, settle: Callable[[], None]) -> None:
+    async def _first(self, effect: Awaitable[None], delivery: Delivery, settle: Callable[[], None]) -> None:
         try:
-            await self._disable(delivery, result)
+            await effect
         except Exception:
-            log.exception("endpoint.not_disabled", extra={"delivery": delivery.key.delivery_id})
+            log.exception("endpoint.not_switched", extra={"delivery": delivery.key.delivery_id})
         settle()
 
     def _later(self, work: Awaitable[None]) -> None:

@@ -61,6 +61,13 @@ def unread(address: ids.Address) -> Event:
     return Event(address, address.event_id, "", "", b"")
 
 
+def fault(event: Event) -> Reason | None:
+    """Why a loaded event cannot be sent to anybody, whatever its endpoint; None if it can."""
+    if not event.type:
+        return Reason.EXPIRED
+    return None if event.is_intact() else Reason.POISON
+
+
 def _judge(address: ids.Address, found: Event | EventUnreadable | None) -> tuple[Event, Reason | None]:
     if found is None:
         return unread(address), Reason.EXPIRED

@@ -18,11 +18,12 @@ the outboxes of all partitions. A delivery of such an event never causes another
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
@@ -137,12 +138,20 @@ class Operational:
 
     async def _publish(self, event_id: str, event_type: str, subscriber: str, data: dict[str, Any]) -> None:
         new = NewEvent(SOURCE, event_type, msgspec.json.encode(data), id=event_id, subscriber=subscriber)
-        partition = self._all[ids.partition_of(event_id, len(self._all))]
-        append = log.Append(partition, [new])
-        (answer,) = await scripts.run_all(self._redis, [append.call])
-        if isinstance(answer, BaseException):
-            raise answer
+        await publish(self._redis, self._all, new)
         logger.info("operational.published", extra={"type": event_type, "id": event_id})
+
+
+async def publish(redis: Redis, partitions: Sequence[keys.PartitionKeys], event: NewEvent) -> ids.Address:
+    """Append an event with an id of ours; where it lies, also if it was there before. Raises redis errors."""
+    append = log.Append(partitions[ids.partition_of(event.id, len(partitions))], [event])
+    (answer,) = await scripts.run_all(redis, [append.call])
+    if isinstance(answer, BaseException):
+        raise answer
+    (appended,) = append.read(answer)
+    if appended.address is None:
+        raise ResponseError(f"the id {event.id} belongs to another event")
+    return appended.address
 
 
 def speaks_for(endpoint: int, partitions: int, owned: Mapping[int, Partition]) -> bool:

@@ -2,21 +2,23 @@
 
 An order lies in the store until the settle script removes it together with the attempt that it caused, so what waits
 here is only what has a free slot; the rest stays where it is and takes no room. An order that cannot be obeyed
-(endpoint off, event gone) is removed, and the delivery says why, unless it has ended before.
+(endpoint off, event gone) is removed, and the delivery says why, unless it has ended before. A probe is for an endpoint
+that is off, if it was disabled as failing.
 """
 
 from redis.asyncio import Redis
 
 from dispatcher.attempts import Attempts, StoreTime
 from dispatcher.delivery import Delivery
-from dispatcher.loader import Loaded, Loader
+from dispatcher.loader import Loaded, Loader, fault
 from dispatcher.partition import Partition
 from gateway import ids
-from gateway.model.delivery import State, Trigger
+from gateway.model.delivery import Reason, State, Trigger
 from gateway.store import work
 
 PAGES = 8
 REPLAYS = frozenset({work.Kind.FILL, work.Kind.AGAIN})
+_TRIGGERS = {work.Kind.FILL: Trigger.REPLAY, work.Kind.AGAIN: Trigger.REPLAY, work.Kind.PROBE: Trigger.PROBE}
 
 
 class Orders:
@@ -67,12 +69,14 @@ class Orders:
 
     def _obey(self, partition: Partition, loaded: Loaded, order: work.Order) -> None:
         key, record, event, why_not = loaded
-        trigger = Trigger.REPLAY if order.kind in REPLAYS else Trigger.MANUAL
+        trigger = _TRIGGERS.get(order.kind, Trigger.MANUAL)
         delivery = Delivery(key, event, partition, trigger, record, order=order)
         now_ms = self._time.now_ms()
+        if order.kind is work.Kind.PROBE and why_not is Reason.ENDPOINT_DISABLED:
+            why_not = self._attempts.refused(delivery) or fault(event)
         if why_not is not None:
             partition.decline(delivery, why_not, now_ms)
-        elif trigger is Trigger.REPLAY and record is not None and record.state < State.DEAD:
+        elif trigger is not Trigger.MANUAL and record is not None and record.state < State.DEAD:
             partition.forget_order(delivery, now_ms)
         else:
             self._attempts.lanes.load(delivery)

@@ -8,6 +8,7 @@
 | by hand | anything else | what it was before; skipped if it was still open and the endpoint is off |
 | by hand, with a new schedule | anything else | as by the schedule, from its first wait |
 | by a replay | anything else | as by the schedule, from its first wait |
+| a probe of a disabled endpoint | anything else | as by hand; 410 disables the endpoint as gone |
 
 A delivery that stands in line for its ordering key (`chain`) leaves it when it ends, when somebody asks for it out of
 turn, or, where the endpoint says `on_failure: skip`, with its first failure.
@@ -26,6 +27,8 @@ from gateway.store.work import Kind
 
 GONE = 410
 HONOURED_RETRY_AFTER = frozenset({429, 503})
+SINGLE = frozenset({Kind.MANUAL, Kind.PROBE})
+"""One attempt that leaves a delivery what it was, unless it succeeds."""
 OVERLOADED = frozenset({429, 502, 504})
 
 
@@ -88,7 +91,7 @@ def judge(
         return Verdict(after, success=True, gone=False)
     stamped = replace(old, attempts=attempts, status=status, error=error, changed_ms=now.store_ms, run=run)
     gone = says_gone(result)
-    if order is Kind.MANUAL:
+    if order in SINGLE:
         if policy.off is not None and old.state in OPEN_STATES:
             stamped = replace(stamped, state=State.SKIPPED, reason=policy.off, due_ms=0, chain=0)
         return Verdict(stamped, success=False, gone=gone)
@@ -129,7 +132,7 @@ def handed_over(old: Record, order: Kind | None, run: int, now_ms: int, not_befo
 
     The other waits until that attempt must have ended; an attempt by hand leaves everything else as it was.
     """
-    if order is Kind.MANUAL:
+    if order in SINGLE:
         due_ms = max(old.due_ms, not_before_ms) if old.due_ms else 0
         return replace(old, due_ms=due_ms, changed_ms=max(now_ms, old.changed_ms + 1))
     failures, chain = (old.failures, old.chain) if order is None else (0, 0)

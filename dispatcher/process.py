@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
-from dispatcher import backlog, breakers, holds, membership, operational, repair, retention, retries, sweeper
+from dispatcher import backlog, breakers, holds, membership, operational, probes, repair, retention, retries, sweeper
 from dispatcher.attempts import Attempts
 from dispatcher.delivery import Delivery
 from dispatcher.filter_errors import REPORT_SECONDS as FILTER_REPORT_SECONDS
@@ -108,6 +108,8 @@ class Dispatcher:
             self._redis, self._clock, self._registry, self.view, every, self.partitions,
             settings.disable_after, settings.deadline_seconds,
         )  # fmt: skip
+        prober = probes.Probes(self._redis, self._clock, time, self.view, every, self.partitions)
+        self.attempts.on_recovered = prober.recovered
         self.keeper = retention.Retention(self._redis, time, every, self.partitions, settings.retention)
         mender = repair.Repair(self._redis, self.partitions)
         self.loops = {
@@ -118,6 +120,7 @@ class Dispatcher:
             "breakers": Loop(self._probe_once, breakers.TURN_SECONDS),
             "sweeper": Loop(self.sweeper.run_once, sweeper.TURN_SECONDS),
             "operational": Loop(speaker.run_once, operational.TURN_SECONDS),
+            "probes": Loop(prober.run_once, probes.TURN_SECONDS),
             "health": Loop(self._report, REPORT_SECONDS),
             "filter errors": Loop(self.filter_errors.run_once, FILTER_REPORT_SECONDS),
             "retention": Loop(self._keep_once, 0.0),

@@ -80,6 +80,10 @@ class RegistryView:
         """An endpoint by its number; None when it was deleted."""
         return self._mirror.endpoint(number)
 
+    def endpoints(self) -> Sequence[Endpoint]:
+        """All of them, in ascending number."""
+        return self._mirror.endpoints()
+
     def is_on(self, number: int) -> bool:
         """Whether deliveries to it may be attempted."""
         return self.off_reason(number) is None
@@ -90,6 +94,11 @@ class RegistryView:
         if endpoint is None:
             return Reason.ENDPOINT_DELETED
         return Reason.ENDPOINT_DISABLED if endpoint.status == "disabled" else None
+
+    def is_failing(self, number: int) -> bool:
+        """Whether it was disabled because it only failed, so that a probe may enable it."""
+        endpoint = self.endpoint(number)
+        return endpoint is not None and endpoint.disabled_reason == "failing"
 
     def route(self, number: int) -> request.Route:
         """The endpoint made ready for sending. Raises RouteRefused."""

@@ -26,6 +26,7 @@ class Kind(enum.IntEnum):
     MANUAL_RETRY = 2
     FILL = 3
     AGAIN = 4
+    PROBE = 5
 
 
 class Order(NamedTuple):
@@ -71,6 +72,11 @@ async def order_manual(redis: Redis, partition: keys.PartitionKeys, key: ids.Del
     """Ask for one attempt by hand; `retry` starts the schedule anew should it fail."""
     kind = Kind.MANUAL_RETRY if retry else Kind.MANUAL
     return (await order(redis, partition, [key], kind))[0]
+
+
+async def order_probe(redis: Redis, partition: keys.PartitionKeys, key: ids.DeliveryKey) -> Answer:
+    """Ask for one attempt at an endpoint that was disabled as failing; `kept` when the delivery was delivered."""
+    return (await order(redis, partition, [key], Kind.PROBE))[0].answer
 
 
 class Page(NamedTuple):

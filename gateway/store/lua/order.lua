@@ -1,17 +1,17 @@
 #!lua
--- Puts orders for the owner of a partition: a manual attempt, or a replay's deliveries. Never changes a record.
+-- Puts orders for the owner of a partition: a manual attempt, a replay's deliveries, a probe. Never changes a record.
 --
 -- KEYS  1 work, 2 recorded, 3.. record hashes
--- ARGV  1 order (kind byte: 1 manual, 2 manual with a new schedule, 3 fill, 4 again; run (>I4); nonce (8)),
+-- ARGV  1 order (kind byte: 1 manual, 2 manual with a new schedule, 3 fill, 4 again, 5 probe; run (>I4); nonce (8)),
 --       then two per delivery: packed key, position of its record hash
--- Returns per delivery {answer, record or ''}, where answer is queued, in_flight (pending, or ordered already),
---       missing (manual, but there is no such delivery), kept (replay: nothing to do) or ahead (replay: the entry is
---       not behind the recorded mark yet).
+-- Returns per delivery {answer, record or ''}, where answer is queued, in_flight (pending, or ordered already; probe:
+--       open), missing (manual, but there is no such delivery), kept (replay: nothing to do; probe: delivered) or ahead
+--       (replay and probe: the entry is not behind the recorded mark yet).
 -- Invariant: one order per delivery at a time; a repeated call with the same nonce answers queued again.
 
 local kind = string.byte(ARGV[1])
-local MANUAL_RETRY, FILL = 2, 3
-local PENDING, DEAD = 1, 5
+local MANUAL_RETRY, AGAIN, PROBE = 2, 4, 5
+local PENDING, DELIVERED, DEAD = 1, 4, 5
 local mark_ms, mark_seq = string.match(redis.call('GET', KEYS[2]) or '0-0', '^(%d+)-(%d+)$')
 mark_ms, mark_seq = tonumber(mark_ms), tonumber(mark_seq)
 
@@ -36,7 +36,10 @@ local function decide(key, record)
   if not behind_mark(key) then
     return 'ahead'
   end
-  if not record or (kind == FILL and state >= DEAD) then
+  if kind == PROBE and record and state < DELIVERED then
+    return 'in_flight'
+  end
+  if not record or (kind ~= AGAIN and state >= DEAD) then
     return 'queue'
   end
   return 'kept'

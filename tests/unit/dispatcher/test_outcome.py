@@ -124,10 +124,13 @@ def test_retry_after_is_a_floor_of_429_and_503(status: int) -> None:
     assert wait(answered(500, (b"retry-after", b"100"))) == 10_000
 
 
+@pytest.mark.parametrize("order", [Kind.MANUAL, Kind.PROBE])
 @pytest.mark.parametrize("before", [SCHEDULED, HELD, DELIVERED, DEAD, SKIPPED])
 @pytest.mark.parametrize("result", [answered(500), answered(410), Failed("deadline", "", "", 1.0)])
-def test_a_failed_attempt_by_hand_leaves_everything_but_the_attempt(before: Record, result: Result) -> None:
-    after = verdict(before, result, Kind.MANUAL).after
+def test_a_failed_attempt_by_hand_leaves_everything_but_the_attempt(
+    before: Record, result: Result, order: Kind
+) -> None:
+    after = verdict(before, result, order).after
     assert (after.state, after.reason, after.failures, after.due_ms) == (
         before.state, before.reason, before.failures, before.due_ms
     )  # fmt: skip
@@ -140,6 +143,14 @@ def test_by_hand_on_an_endpoint_that_is_off_only_what_is_open_ends() -> None:
     assert (ended.state, ended.reason, ended.due_ms) == (State.SKIPPED, Reason.ENDPOINT_DELETED, 0)
     for before in (DELIVERED, DEAD, SKIPPED):
         assert verdict(before, answered(500), Kind.MANUAL, off).after.state is before.state
+
+
+def test_a_probe_that_fails_makes_a_record_of_what_had_none() -> None:
+    off = Policy((10,), Reason.ENDPOINT_DISABLED)
+    after = verdict(None, answered(500), Kind.PROBE, off).after
+    assert (after.state, after.reason, after.attempts) == (State.SKIPPED, Reason.ENDPOINT_DISABLED, 1)
+    assert verdict(None, answered(200), Kind.PROBE, off).after.state is State.DELIVERED
+    assert verdict(DEAD, answered(410), Kind.PROBE, off).gone
 
 
 @pytest.mark.parametrize("order", [Kind.MANUAL_RETRY, Kind.FILL, Kind.AGAIN])

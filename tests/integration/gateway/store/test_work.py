@@ -20,6 +20,7 @@ ANSWERS = {
     Kind.MANUAL_RETRY: {"none": "missing", "pending": "in_flight"},
     Kind.FILL: {"pending": "kept", "scheduled": "kept", "delivered": "kept"},
     Kind.AGAIN: dict.fromkeys(RECORDS, "kept"),
+    Kind.PROBE: {"pending": "in_flight", "scheduled": "in_flight", "delivered": "kept"},
 }
 
 
@@ -47,8 +48,8 @@ async def test_what_an_order_answers(filled: FilledStore, kind: Kind, state: str
     assert (await deliveries.read(filled.redis, partition, [key])) == [RECORDS.get(state)]
 
 
-@pytest.mark.parametrize("kind", [Kind.FILL, Kind.AGAIN])
-async def test_a_replay_stays_behind_the_mark(filled: FilledStore, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [Kind.FILL, Kind.AGAIN, Kind.PROBE])
+async def test_a_replay_or_probe_stays_behind_the_mark(filled: FilledStore, kind: Kind) -> None:
     passed, unread = await filled.publish(0), await filled.publish(0)
     await filled.settle(passed, {})
     wanted = [ids.DeliveryKey(*address, 1) for address in (passed, unread)]
@@ -82,3 +83,11 @@ async def test_one_by_hand(filled: FilledStore) -> None:
     ordered = await work.order_manual(filled.redis, filled.partitions[0], key, retry=True)
     assert ordered == ("queued", RECORDS["dead"])
     assert await work.read(filled.redis, filled.partitions[0], [key]) == [work.Order(Kind.MANUAL_RETRY, 0)]
+
+
+async def test_a_probe(filled: FilledStore) -> None:
+    address = await filled.publish(0)
+    await filled.settle(address, {1: RECORDS["skipped"]})
+    key = ids.DeliveryKey(*address, 1)
+    assert await work.order_probe(filled.redis, filled.partitions[0], key) == "queued"
+    assert await work.read(filled.redis, filled.partitions[0], [key]) == [work.Order(Kind.PROBE, 0)]
