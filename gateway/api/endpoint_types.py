@@ -15,8 +15,11 @@ HIDDEN = "***"
 MAXIMUM_RATE = 100_000
 MAXIMUM_BURST = 1_000_000
 READ_ONLY = frozenset(
-    {"disabled_reason", "paused_at", "catch_up", "held", "public_key", "health", "created_at", "updated_at"}
-)
+    {
+        "disabled_reason", "paused_at", "catch_up", "held", "public_key", "health", "filter_errors", "created_at",
+        "updated_at",
+    }
+)  # fmt: skip
 """Fields of `Endpoint` that a PUT ignores."""
 Id = Annotated[
     str,
@@ -153,6 +156,14 @@ class Health(msgspec.Struct):
     disables_at: Time | None = None
 
 
+class FilterErrors(msgspec.Struct):
+    """How often the filter, as it is, had no answer for an event, which counts as not matched; and why at last."""
+
+    count: int = 0
+    last_error: str | None = None
+    last_at: Time | None = None
+
+
 class Endpoint(msgspec.Struct, kw_only=True):
     """An endpoint. The values of `headers` are `***` for a key without the scope `manage`."""
 
@@ -179,6 +190,7 @@ class Endpoint(msgspec.Struct, kw_only=True):
     signature_profile: signature_types.SignatureProfile | None
     public_key: Annotated[str, Meta(description="The newest whpk_ key; null before the first `v1a`.")] | None
     health: Health
+    filter_errors: FilterErrors
     created_at: Time
     updated_at: Time
 

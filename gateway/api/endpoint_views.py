@@ -10,7 +10,8 @@ from gateway.api import signature_profiles
 from gateway.api.call import Call
 from gateway.model import secret
 from gateway.model.endpoint import Endpoint, Health
-from gateway.store import held
+from gateway.store import filter_errors, held
+from gateway.store.filter_errors import FilterErrors
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Shown:
     health: Mapping[int, Health]
     disable_after_seconds: int
     header_values: bool
+    filter_errors: Mapping[int, FilterErrors] = dataclasses.field(default_factory=dict)
 
 
 def fields_of(endpoint: Endpoint, shown: Shown) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def fields_of(endpoint: Endpoint, shown: Shown) -> dict[str, Any]:
         **signature_profiles.shown(endpoint),
         "public_key": secret.newest_public_key(endpoint.secrets),
         "health": health_view(shown.health.get(endpoint.number, Health()), disable_after),
+        "filter_errors": _filter_errors(shown.filter_errors.get(endpoint.number)),
         "created_at": rfc3339.format_ms(endpoint.created_ms),
         "updated_at": rfc3339.format_ms(endpoint.updated_ms),
     }
@@ -70,6 +73,10 @@ def health_view(health: Health, disable_after_seconds: int | None) -> types.Heal
     )
 
 
+def _filter_errors(found: FilterErrors | None) -> types.FilterErrors:
+    return types.FilterErrors(found.times, found.last_error, _time(found.last_ms)) if found else types.FilterErrors()
+
+
 def _time(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else rfc3339.format_ms(milliseconds)
 
@@ -81,9 +88,11 @@ async def show(call: Call, endpoint: Endpoint) -> dict[str, Any]:
 
 
 async def show_many(call: Call, endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
-    """The same for many, with one look-up of their health."""
+    """The same for many, with one look-up of their health, and one of their filters' errors if they have filters."""
     health = await call.services.health.get(endpoint.number for endpoint in endpoints)
-    shown = Shown(health, call.services.settings.disable_after, header_values=call.key.allows("manage"))
+    failed = await filter_errors.read(call.services.redis, endpoints)
+    disable_after = call.services.settings.disable_after
+    shown = Shown(health, disable_after, header_values=call.key.allows("manage"), filter_errors=failed)
     return [fields_of(endpoint, shown) for endpoint in endpoints]
 
 

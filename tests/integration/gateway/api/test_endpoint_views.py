@@ -4,6 +4,7 @@ import pytest
 
 from gateway.api.endpoint_views import show, show_many
 from gateway.model.api_key import Scope
+from gateway.store import filter_errors
 from gateway.store.health import HealthReport
 from tests.integration.gateway.api.calls import call_of
 from tests.support.api_rig import Rig
@@ -29,3 +30,20 @@ async def test_many_are_shown_in_their_order_with_their_own_health(rig: Rig) -> 
         assert [view["id"] for view in shown] == [second.id, first.id]
         assert [view["health"].consecutive_failures for view in shown] == [2, 0]
         assert await show_many(call, []) == []
+
+
+async def test_a_filter_without_answer_is_shown_until_it_is_another_one(rig: Rig) -> None:
+    await rig.external("acme", "a")
+    assert (await rig.patch("/v1/endpoints/a", {"filter": "data.x == 1"})).status_code == 200
+    endpoint = await rig.services.registry.get_endpoint("a")
+    assert endpoint is not None
+    await filter_errors.report(rig.redis, [(endpoint, filter_errors.FilterErrors(3, "no such member: x", 1_000))])
+    shown = (await rig.get("/v1/endpoints/a")).json()
+    assert shown["filter_errors"] == {
+        "count": 3,
+        "last_error": "no such member: x",
+        "last_at": "1970-01-01T00:00:01.000Z",
+    }
+    assert (await rig.get("/v1/endpoints")).json()["data"][0]["filter_errors"]["count"] == 3
+    changed = await rig.patch("/v1/endpoints/a", {"filter": "has(data.x)"})
+    assert changed.json()["filter_errors"] == {"count": 0, "last_error": None, "last_at": None}

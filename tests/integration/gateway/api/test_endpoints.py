@@ -12,7 +12,8 @@ SHOWN = {
     "id", "subscriber", "url", "event_types", "filter",
     "description", "metadata", "status", "disabled_reason", "paused_at",
     "retry_schedule", "deadline_seconds", "max_in_flight", "rate", "ordered", "on_failure", "catch_up", "headers",
-    "format", "signatures", "signature_profile", "public_key", "health", "created_at", "updated_at",
+    "format", "signatures", "signature_profile", "public_key", "health", "filter_errors", "created_at",
+    "updated_at",
 }  # fmt: skip
 NONE_HELD = {"count": 0, "oldest": None, "oldest_accepted_at": None}
 
