@@ -34,6 +34,12 @@ class _Collector:
         yield from _totals(self._snapshot.totals)
         yield from _partitions(self._snapshot)
         yield _breakers(self._snapshot)
+        yield GaugeMetricFamily(
+            "hookline_filter_errors", "Evaluations of filters that had no answer.", self._snapshot.filters.times
+        )
+        yield GaugeMetricFamily(
+            "hookline_filters_failing", "Endpoints whose filter had no answer.", self._snapshot.filters.endpoints
+        )
         yield _attempt_seconds(partition.timing for partition in self._snapshot.partitions)
         memory = self._snapshot.memory
         yield GaugeMetricFamily("hookline_store_memory_bytes", "Memory of the store in use.", memory.used)

@@ -30,6 +30,13 @@ class FilterErrors(NamedTuple):
     last_ms: int
 
 
+class Totals(NamedTuple):
+    """Endpoints whose filters had no answer at least once, and how often that was."""
+
+    endpoints: int
+    times: int
+
+
 def digest(text: str) -> bytes:
     """What tells one filter of an endpoint from the next."""
     return hashlib.sha256(text.encode()).digest()[:8]
@@ -58,3 +65,13 @@ async def read(redis: Redis, endpoints: Iterable[Endpoint]) -> dict[int, FilterE
                 _, times, last_ms = _HEAD.unpack_from(value)
                 found[number] = FilterErrors(times, value[_HEAD.size :].decode(), last_ms)
     return found
+
+
+async def totals(redis: Redis) -> Totals:
+    """Of all endpoints; also what was counted for a filter that was replaced and has not failed since."""
+    times = [
+        _HEAD.unpack_from(value)[1]
+        async for number, value in redis.hscan_iter(RegistryKeys.filter_errors, count=PAGE)
+        if number != b"reports"
+    ]
+    return Totals(len(times), sum(times))

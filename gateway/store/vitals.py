@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 
 from gateway import ids
-from gateway.store import breakers, connection, durability, ledger
+from gateway.store import breakers, connection, durability, filter_errors, ledger
 from gateway.store.breakers import Breaker
 from gateway.store.keys import PartitionKeys
 
@@ -44,7 +44,7 @@ class Partition(NamedTuple):
 class Snapshot(NamedTuple):
     """Everything that was read; `now_ms` is store time, `empty_bytes` the memory of the store without any data.
 
-    `breakers` are the open ones by endpoint number.
+    `breakers` are the open ones by endpoint number, `filters` those without an answer.
     """
 
     now_ms: int
@@ -52,6 +52,7 @@ class Snapshot(NamedTuple):
     empty_bytes: int
     partitions: Sequence[Partition]
     breakers: Mapping[int, Breaker] = {}
+    filters: filter_errors.Totals = filter_errors.Totals(0, 0)
 
     @property
     def totals(self) -> ledger.Totals:
@@ -72,7 +73,7 @@ async def take(redis: Redis, partitions: Sequence[PartitionKeys]) -> Snapshot:
         for partition, lag, overdue in zip(found, lags, late, strict=True)
     ]
     empty = int(info.get("used_memory_startup", 0))
-    return Snapshot(now_ms, memory, empty, measured, await breakers.read(redis))
+    return Snapshot(now_ms, memory, empty, measured, await breakers.read(redis), await filter_errors.totals(redis))
 
 
 async def _rows(redis: Redis, partitions: Sequence[PartitionKeys]) -> list[tuple[Any, ...]]:

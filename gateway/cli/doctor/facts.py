@@ -7,6 +7,7 @@ from gateway.model.endpoint import Endpoint, Health
 from gateway.settings import Settings
 from gateway.store import durability, leases, ledger, vitals
 from gateway.store.breakers import Breaker
+from gateway.store.filter_errors import FilterErrors
 from gateway.store.members import Member
 
 
@@ -68,6 +69,7 @@ class Subject(NamedTuple):
     held: int = 0
     breaker: Breaker | None = None
     sealed: str = ""
+    filter_errors: FilterErrors | None = None
 
 
 class Letters(NamedTuple):

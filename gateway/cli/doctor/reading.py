@@ -21,6 +21,7 @@ from gateway.store import (
     deliveries,
     durability,
     endpoint_secrets,
+    filter_errors,
     held,
     leases,
     ledger,
@@ -118,6 +119,7 @@ async def _subjects(
 ) -> list[Subject]:
     health = await HealthStore(redis).get([endpoint.number for endpoint in endpoints])
     holding = [one.number for one in endpoints if one.status == "paused" or one.number in breakers]
+    failed = await filter_errors.read(redis, endpoints)
     waiting = await _held(redis, partitions, holding)
     return [
         Subject(
@@ -126,6 +128,7 @@ async def _subjects(
             waiting.get(one.number, 0),
             breakers.get(one.number),
             sealed(vault, one),
+            failed.get(one.number),
         )
         for one in endpoints
     ]

@@ -7,6 +7,7 @@ from gateway.cli import console as look
 from gateway.cli.doctor.facts import Facts, Subject
 from gateway.cli.doctor.findings import Finding, Level, moment, ok, span
 from gateway.cli.doctor.setup import JITTER
+from gateway.cli.words import count
 from gateway.model.endpoint import Health
 from gateway.settings import Settings
 
@@ -32,6 +33,7 @@ def _judge(one: Subject, facts: Facts) -> Finding | None:
             _failing(one, facts),
             _paused(one, facts),
             _breaker(one, facts),
+            _filter(one),
             _secrets(one),
             _schedule(one, facts.settings),
         )
@@ -134,6 +136,16 @@ def _breaker(one: Subject, facts: Facts) -> Finding | None:
     text = f"has an open breaker{_since(breaker.opened_ms, facts)}, {probe}{held}"
     way_out = "look at its receiver; the first probe that succeeds closes the breaker and lets them go"
     return _part(Level.RISK, "breaker_open", text, way_out, breaker.opened_ms)
+
+
+def _filter(one: Subject) -> Finding | None:
+    errors = one.filter_errors
+    if errors is None:
+        return None
+    text = f"has a filter that had no answer {count(errors.times, 'time')}, which counts as no match"
+    text += f", last at {moment(errors.last_ms)}: {errors.last_error}"
+    way_out = f"POST /v1/endpoints/{look.safe(one.endpoint.id)}/filter/test tries it on recent events"
+    return _part(Level.NOTE, "filter_errors", text, way_out)
 
 
 def _secrets(one: Subject) -> Finding | None:

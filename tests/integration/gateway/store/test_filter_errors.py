@@ -73,3 +73,9 @@ async def test_long_reports_are_cut_and_many_are_sent_in_batches(redis: Redis, r
     found = await filter_errors.read(redis, made)
     assert len(found) == 200
     assert {len(errors.last_error) for errors in found.values()} == {filter_errors.LONGEST_REASON}
+
+
+async def test_totals_are_those_of_all_endpoints(redis: Redis, made: list[Endpoint]) -> None:
+    assert await filter_errors.totals(redis) == (0, 0)
+    await filter_errors.report(redis, [(made[0], FilterErrors(2, "x", 1)), (made[1], FilterErrors(5, "y", 1))])
+    assert await filter_errors.totals(redis) == (2, 7)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from gateway.api import metrics
 from gateway.store.breakers import Breaker
 from gateway.store.durability import Memory
+from gateway.store.filter_errors import Totals
 from gateway.store.vitals import Partition, Snapshot
 
 HOUR_MS = 3_600_000
@@ -71,6 +72,12 @@ def test_breakers_are_counted_by_state() -> None:
     found = lines(snapshot({})._replace(breakers=breakers))
     assert 'hookline_breakers{state="open"} 2.0' in found
     assert 'hookline_breakers{state="half_open"} 1.0' in found
+
+
+def test_filters_without_an_answer_are_counted() -> None:
+    found = lines(snapshot({})._replace(filters=Totals(2, 7)))
+    assert "hookline_filter_errors 7.0" in found
+    assert "hookline_filters_failing 2.0" in found
 
 
 def test_a_store_that_never_gets_full_says_so() -> None:

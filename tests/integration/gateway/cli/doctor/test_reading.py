@@ -17,8 +17,9 @@ from gateway.model.endpoint import Endpoint, LastFailure
 from gateway.model.event import NewEvent
 from gateway.model.subscriber import Subscriber
 from gateway.settings import Settings
-from gateway.store import breakers, connection, deliveries, endpoint_secrets, leases, log, scripts
+from gateway.store import breakers, connection, deliveries, endpoint_secrets, filter_errors, leases, log, scripts
 from gateway.store.breakers import Breaker
+from gateway.store.filter_errors import FilterErrors
 from gateway.store.health import HealthReport, HealthStore
 from gateway.store.members import Members
 from gateway.store.registry import Registry
@@ -186,6 +187,14 @@ async def test_an_open_breaker_is_found_with_what_it_holds(
     assert set(found) == {"breaker_open"}
     assert "(1 minute)" in found["breaker_open"].text
     assert found["breaker_open"].text.endswith("1 delivery held")
+
+
+async def test_a_filter_without_an_answer_is_found(
+    redis: Redis, settings: Settings, alive: Beating, registry: Registry
+) -> None:
+    endpoint = await make_endpoint(registry, settings, filter="data.amount > 1")
+    await filter_errors.report(redis, [(endpoint, FilterErrors(2, "no such key", 1))])
+    assert set(await attention(redis, settings, alive)) == {"filter_errors"}
 
 
 async def test_clocks_that_differ_are_found(redis: Redis, settings: Settings, registry: Registry) -> None:

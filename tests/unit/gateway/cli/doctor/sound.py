@@ -42,7 +42,7 @@ def endpoint(**fields: Any) -> Endpoint:
 
 def subject(health: Health | None = None, **fields: Any) -> Subject:
     """An endpoint with what is known of it."""
-    known = {name: fields.pop(name) for name in ("held", "breaker", "sealed") if name in fields}
+    known = {name: fields.pop(name) for name in ("held", "breaker", "sealed", "filter_errors") if name in fields}
     return Subject(endpoint(**fields), health or Health(), **known)
 
 

@@ -10,6 +10,7 @@ from gateway.cli.doctor.findings import Finding, Level
 from gateway.model.endpoint import Health, LastFailure
 from gateway.settings import Settings
 from gateway.store.breakers import Breaker
+from gateway.store.filter_errors import FilterErrors
 from tests.unit.gateway.cli.doctor.sound import HOUR, NOW, facts, subject
 
 SINCE = "2023-11-14T20:13:20Z (2 hours)"
@@ -77,6 +78,16 @@ def test_an_open_breaker_says_when_it_is_tried_again() -> None:
     )
     (finding,) = judge(subject(breaker=Breaker(NOW, NOW, 1, b"somebody")))
     assert "a probe is under way" in finding.text
+
+
+def test_a_filter_without_an_answer_is_noted_with_its_last_reason() -> None:
+    (finding,) = judge(subject(filter_errors=FilterErrors(3, "no such key: amount", NOW)))
+    assert (finding.level, finding.code) == (Level.NOTE, "filter_errors")
+    assert finding.text == (
+        "ep_1 of acme has a filter that had no answer 3 times, which counts as no match, "
+        "last at 2023-11-14T22:13:20Z: no such key: amount"
+    )
+    assert "POST /v1/endpoints/ep_1/filter/test" in finding.way_out
 
 
 def test_one_endpoint_is_one_finding() -> None:
