@@ -64,6 +64,7 @@ class Backlog:
             loaded += await self._load_chains(partition)
         for number, waiting in self._lanes_to_load(owned).items():
             if self._is_open(number):
+                self._lanes.wanting.add(number)
                 loaded += await self._load_lanes(number, waiting)
             elif number in self._breakers.grants:
                 loaded += await self._load_probe(waiting[0])
@@ -144,6 +145,8 @@ class Backlog:
                 chosen.append(chain_id)
                 if len(chosen) >= PAGE:
                     break
+            else:
+                self._lanes.wanting.add(chain_id.endpoint)
         for chain_id in chosen:
             del partition.chains.ready[chain_id]
         return chosen

@@ -29,6 +29,8 @@ from gateway.store import deliveries, schedule
 
 TURN_SECONDS = 0.25
 PAGE = 256
+PARKED_LIMIT = 32
+"""How many of one ordering key wait in memory: one key must not keep the log from being read."""
 
 
 class Holds:
@@ -61,6 +63,9 @@ class Holds:
             partition.transition(delivery, outcome.handed_over(delivery.old, None, 0, now_ms, now_ms + wait_ms))
         elif chain.stored:
             self.put_off(delivery)
+        elif len(chain.parked) >= PARKED_LIMIT:
+            for waiting in (*partition.chains.unpark(chain), delivery):
+                self.put_off(waiting)
         elif chain.busy is not None or chain.parked:
             delivery.since = self._clock.monotonic()
             partition.in_hand[delivery.key] = partition.unrecorded[delivery.key] = delivery

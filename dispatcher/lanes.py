@@ -23,14 +23,15 @@ from gateway.model.delivery import Reason
 WAIT_SECONDS = 0.25
 FEW_WAITING = 128
 NARROW_SECONDS = 1.0
+STUCK_SECONDS = 0.02
 
 
 class Queue:
     """What one endpoint has here: `waiting` from the log, `loaded` from the store."""
 
     __slots__ = (
-        "calm", "filled_at", "in_flight", "loaded", "loaded_turn", "narrowed_at", "number", "share", "terms", "tokens",
-        "waiting", "window",
+        "calm", "filled_at", "freed_at", "in_flight", "loaded", "loaded_turn", "narrowed_at", "number", "share",
+        "terms", "tokens", "waiting", "window",
     )  # fmt: skip
 
     def __init__(self, number: int, terms: Terms) -> None:
@@ -39,7 +40,7 @@ class Queue:
         self.share = 1
         self.window = self.calm = inf
         self.tokens = 0.0
-        self.filled_at = self.narrowed_at = -inf
+        self.filled_at = self.narrowed_at = self.freed_at = -inf
         self.waiting: deque[Delivery] = deque()
         self.loaded: deque[Delivery] = deque()
         self.loaded_turn = False
@@ -76,6 +77,8 @@ class Lanes:
         self._busy: set[int] = set()
         self._fraction = 1.0
         self.waiting = 0
+        self.wanting: set[int] = set()
+        """Endpoints of which the store has more than was loaded for want of slots."""
         self.freed = asyncio.Event()
         self.on_few: Callable[[], None] = lambda: None
 
@@ -108,6 +111,7 @@ class Lanes:
             return Reason.NONE, self._terms(number).hold
         before, queue.terms = queue.terms.hold, self._terms(number)
         self._split(queue)
+        self.freed.set()
         if before and not queue.terms.hold:
             queue.window, queue.calm = 1.0, inf
         self.fill(queue)
@@ -173,6 +177,9 @@ class Lanes:
         """The answer of an attempt is in: its slot is free."""
         queue = self.queue(delivery.endpoint)
         queue.in_flight -= 1
+        queue.freed_at = self._clock.monotonic()
+        if queue.number in self.wanting:
+            self.freed.set()
         self.fill(queue)
 
     def heed(self, number: int, *, success: bool, slower: bool) -> None:
@@ -186,7 +193,6 @@ class Lanes:
 
     def fill(self, queue: Queue) -> None:
         """Begin attempts while slots are free."""
-        self.freed.set()
         while (queue.waiting or queue.loaded) and self._may_begin(queue):
             source = queue.next()
             delivery = source.popleft()
@@ -220,6 +226,16 @@ class Lanes:
             if queue.waiting and now - queue.waiting[0].since > WAIT_SECONDS:
                 slow += self._take(queue.waiting)
         return slow
+
+    def take_stuck(self) -> list[Delivery]:
+        """Take out what waits for endpoints that freed no slot for a moment: others are to be read meanwhile."""
+        now = self._clock.monotonic()
+        stuck: list[Delivery] = []
+        for number in list(self._busy):
+            queue = self._queues[number]
+            if queue.waiting and now - max(queue.freed_at, queue.waiting[0].since) > STUCK_SECONDS:
+                stuck += self._take(queue.waiting)
+        return stuck
 
     def take_all(self, number: int) -> list[Delivery]:
         """Take out everything that waits for one endpoint."""

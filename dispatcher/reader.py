@@ -33,6 +33,7 @@ LARGEST_BYTES = 262_144
 WAITING_LIMIT = 256
 QUEUED_LIMIT = 2_048
 IDLE_SECONDS = 0.05
+FULL_SECONDS = 0.01
 NOBODY = 0
 """The endpoint number of the record that an unreadable entry gets: it cannot be matched, yet must be seen."""
 logger = logging.getLogger("dispatcher.reader")
@@ -85,8 +86,7 @@ class Reader:
         """Read once, blocking a moment for the first event. Raises redis errors."""
         readable = [p for p in self._partitions.values() if not (p.lost or p.released or p.reading_stopped)]
         if not readable or not self.has_room():
-            self.changed.clear()
-            await tasks.wait(self.changed, IDLE_SECONDS)
+            await self._wait(readable=bool(readable))
             if readable:
                 await self._view.refresh()
             return Report(0, 0)
@@ -111,6 +111,14 @@ class Reader:
             # quick to grow, slow to shrink
             self._typical = max(size / report.events, self._typical / 2, 1.0)
         return report
+
+    async def _wait(self, *, readable: bool) -> None:
+        """For something to read or room to read it; what waits for endpoints that are stuck goes into the store now."""
+        for stuck in self._attempts.lanes.take_stuck():
+            self._holds.put_off(stuck)
+        if not readable or not self.has_room():
+            self.changed.clear()
+            await tasks.wait(self.changed, FULL_SECONDS if readable else IDLE_SECONDS)
 
     def _accept(self, partition: Partition, stream_id: bytes, fields: Any) -> int:
         address = ids.Address(*ids.parse_stream_id(stream_id), partition.number)

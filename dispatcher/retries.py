@@ -68,6 +68,7 @@ class Retries:
         """One turn over all owned partitions. Raises redis errors; nothing is lost then."""
         self._turn += 1
         self._attempts.lanes.fill_all()
+        self._attempts.lanes.wanting.clear()
         deferred = self.defer_slow()
         due = ordered = 0
         owned = self._owned()

@@ -130,11 +130,22 @@ def test_it_says_when_little_is_left_waiting(bench: Bench) -> None:
     assert calls == [module.FEW_WAITING]
 
 
-def test_a_freed_slot_is_told(bench: Bench) -> None:
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_freed_slot_is_told_where_more_is_wanted(bench: Bench, *, wanted: bool) -> None:
     (delivery,) = bench.offer(1)
+    bench.lanes.wanting = {1} if wanted else {2}
     bench.lanes.freed.clear()
     bench.lanes.finished(delivery)
-    assert bench.lanes.freed.is_set()
+    assert bench.lanes.freed.is_set() is wanted
+
+
+def test_what_is_stuck_is_taken_out_sooner_than_what_is_slow(bench: Bench) -> None:
+    made, moving = bench.offer(*[1] * 5), bench.offer(*[2] * 5)
+    bench.clock.now += module.STUCK_SECONDS + 0.001
+    bench.lanes.finished(moving[0])
+    assert bench.lanes.take_stuck() == made[2:]
+    assert bench.lanes.waiting == 2
+    assert bench.lanes.take_slow() == []
 
 
 def test_each_endpoint_has_its_own_limit(bench: Bench) -> None:
