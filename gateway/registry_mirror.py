@@ -9,22 +9,29 @@ between two awaits, but it may be older than the store until the next refresh.
 """
 
 import asyncio
+import bisect
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
+from gateway.clock import Clock
 from gateway.matching import Index, OnFilterFailed
 from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
-from gateway.store import changes
+from gateway.store import changes, connection
 from gateway.store.registry_reads import RegistryReader
 
+FOLLOW_SECONDS = 1.0
+SETTLED_ONE_BY_ONE = 1_000
+SETTLED_AT_ONCE = 10_000
+"""Values that are put in order together, so that ordering 100,000 is no long turn of the event loop."""
 LARGE = 5_000
 """From so many endpoints on, what was loaded is kept out of the garbage collector, whose pauses grow with it."""
 OnReplaced = Callable[[Endpoint], None]
 """Called with the value that an endpoint had, once it has another one or none."""
 OnBreakers = Callable[[set[str] | None], Awaitable[None]]
 """Called with the numbers of the endpoints whose breaker changed, None for all; awaited before the cursor moves on."""
+T = TypeVar("T", int, tuple[int, str])
 
 
 class RegistryMirror:
@@ -62,6 +69,16 @@ class RegistryMirror:
         """Know everything that was registered before this call."""
         async with self._lock:
             await self._apply(await self._registry.changes_since(self.cursor))
+
+    async def keep_current(self, clock: Clock) -> None:
+        """Follow for ever, through every outage of the store, so that nobody who asks has to load."""
+        while True:
+            try:
+                await self.refresh()
+            except Exception as error:
+                if not connection.is_unavailable(error):
+                    raise
+            await clock.sleep(FOLLOW_SECONDS)
 
     async def _load(self) -> None:
         cursor = await self._registry.changes_tail()
@@ -119,44 +136,99 @@ class RegistryMirror:
         """An endpoint by its id."""
         return self._all.index.get(endpoint_id)
 
-    def endpoints(self, subscriber: str | None = None) -> Sequence[Endpoint]:
+    def endpoints(self, subscriber: str | None = None) -> list[Endpoint]:
         """Those of one subscriber, or all, in ascending number."""
-        return self._all.ordered(subscriber)
+        return list(self.by_number(subscriber=subscriber))
+
+    def by_number(
+        self, after: int | None = None, *, descending: bool = False, subscriber: str | None = None
+    ) -> Iterator[Endpoint]:
+        """Those of one subscriber, or all, by number, beyond one number. Nothing may change until it is used up."""
+        found = self._all.by_number
+        numbers = self._all.numbers if subscriber is None else _Sorted(self._all.of_subscriber.get(subscriber, {}))
+        return map(found.__getitem__, numbers.beyond(after, descending=descending))
+
+    def by_creation(
+        self, after: tuple[int, str] | None = None, *, descending: bool = False, subscriber: str | None = None
+    ) -> Iterator[Endpoint]:
+        """The same by time of creation and id, which is the order of the API's lists."""
+        index = self._all.index
+        positions = self._all.positions
+        if subscriber is not None:
+            positions = _Sorted(map(_position, self._all.of_subscriber.get(subscriber, {}).values()))
+        found = (index.get(name) for _, name in positions.beyond(after, descending=descending))
+        return (endpoint for endpoint in found if endpoint is not None)
+
+
+class _Sorted(Generic[T]):
+    """Values in order, once each: what was added is put in its place when somebody looks."""
+
+    def __init__(self, values: Iterable[T] = ()) -> None:
+        self._values: list[T] = sorted(values)
+        self._added: list[T] = []
+
+    def add(self, value: T) -> None:
+        self._added.append(value)
+        if len(self._added) >= SETTLED_AT_ONCE:
+            self._settle()
+
+    def discard(self, value: T) -> None:
+        self._settle()
+        at = bisect.bisect_left(self._values, value)
+        if at < len(self._values) and self._values[at] == value:
+            del self._values[at]
+
+    def beyond(self, after: T | None, *, descending: bool) -> Iterator[T]:
+        """Those after a value, or before it in descending order."""
+        self._settle()
+        if descending:
+            end = len(self._values) if after is None else bisect.bisect_left(self._values, after)
+            return map(self._values.__getitem__, range(end - 1, -1, -1))
+        begin = 0 if after is None else bisect.bisect_right(self._values, after)
+        return map(self._values.__getitem__, range(begin, len(self._values)))
+
+    def _settle(self) -> None:
+        if len(self._added) > SETTLED_ONE_BY_ONE:
+            self._values.extend(self._added)
+            self._values.sort()
+        else:
+            for value in self._added:
+                bisect.insort(self._values, value)
+        self._added = []
 
 
 class _Endpoints:
-    """One state of the registry's endpoints. Lists are put in order when somebody asks for them."""
+    """One state of the registry's endpoints."""
 
     def __init__(self, on_filter_failed: OnFilterFailed | None) -> None:
         self.index = Index(on_filter_failed=on_filter_failed)
         self.by_number: dict[int, Endpoint] = {}
-        self._of_subscriber: dict[str, dict[int, Endpoint]] = {}
-        self._ordered: tuple[Endpoint, ...] | None = None
-
-    def put(self, endpoint: Endpoint) -> None:
-        self.index.put(endpoint)
-        self.by_number[endpoint.number] = endpoint
-        self._of_subscriber.setdefault(endpoint.subscriber, {})[endpoint.number] = endpoint
-        self._ordered = None
+        self.of_subscriber: dict[str, dict[int, Endpoint]] = {}
+        self.numbers: _Sorted[int] = _Sorted()
+        self.positions: _Sorted[tuple[int, str]] = _Sorted()
 
     def replace(self, endpoint_id: str, endpoint: Endpoint | None) -> Endpoint | None:
         """Put another value, or none, in the place of an endpoint; the value that was there."""
         before = self.index.remove(endpoint_id)
         if before is not None:
-            self._ordered = None
-            self.by_number.pop(before.number, None)
-            own = self._of_subscriber.get(before.subscriber, {})
-            own.pop(before.number, None)
-            if not own:
-                self._of_subscriber.pop(before.subscriber, None)
+            self._forget(before)
         if endpoint is not None:
-            self.put(endpoint)
+            self.index.put(endpoint)
+            self.by_number[endpoint.number] = endpoint
+            self.of_subscriber.setdefault(endpoint.subscriber, {})[endpoint.number] = endpoint
+            self.numbers.add(endpoint.number)
+            self.positions.add(_position(endpoint))
         return before
 
-    def ordered(self, subscriber: str | None) -> Sequence[Endpoint]:
-        if subscriber is not None:
-            own = self._of_subscriber.get(subscriber, {})
-            return [own[number] for number in sorted(own)]
-        if self._ordered is None:
-            self._ordered = tuple(map(self.by_number.__getitem__, sorted(self.by_number)))
-        return self._ordered
+    def _forget(self, endpoint: Endpoint) -> None:
+        del self.by_number[endpoint.number]
+        self.numbers.discard(endpoint.number)
+        self.positions.discard(_position(endpoint))
+        own = self.of_subscriber[endpoint.subscriber]
+        del own[endpoint.number]
+        if not own:
+            del self.of_subscriber[endpoint.subscriber]
+
+
+def _position(endpoint: Endpoint) -> tuple[int, str]:
+    return endpoint.created_ms, endpoint.id

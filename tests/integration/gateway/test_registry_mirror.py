@@ -1,13 +1,17 @@
 """The registry in memory is the registry of the store, however it was changed and whenever it was read."""
 
+import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as StoreAway
 
+from gateway import tasks
 from gateway.clock import SystemClock
 from gateway.model.endpoint import Endpoint
 from gateway.model.subscriber import Subscriber
@@ -49,6 +53,7 @@ async def same(mirror: RegistryMirror, registry: Registry) -> None:
     assert len(mirror) == len(stored)
     for name in ("shop", "mail"):
         assert list(mirror.endpoints(name)) == [one for one in stored if one.subscriber == name]
+    assert list(mirror.by_creation()) == sorted(stored, key=lambda one: (one.created_ms, one.id))
     for one in stored:
         assert mirror.endpoint(one.number) == mirror.named(one.id) == one
 
@@ -128,6 +133,72 @@ async def test_a_reply_that_was_read_along_is_applied(registry: Registry, redis:
     await mirror.follow(cursor, await redis.execute_command(*changes.command(cursor)))
     assert [one.id for one in mirror.endpoints("shop")] == ["one"]
     assert mirror.endpoints("mail") == []
+
+
+async def test_lists_begin_beyond_a_place_in_both_directions(registry: Registry) -> None:
+    await registry.create_subscriber(Subscriber("shop", "internal"), [endpoint(f"e{n}") for n in range(4)])
+    await registry.create_subscriber(Subscriber("mail", "internal"), [endpoint(f"m{n}", "mail") for n in range(3)])
+    mirror = RegistryMirror(registry)
+    await mirror.load()
+
+    def numbers(**options: Any) -> list[int]:
+        return [one.number for one in mirror.by_number(**options)]
+
+    assert numbers(after=5) == [6, 7]
+    assert numbers(after=5, descending=True) == [4, 3, 2, 1]
+    assert numbers(descending=True, subscriber="mail") == [7, 6, 5]
+    assert numbers(after=2, subscriber="shop") == [3, 4]
+    assert numbers(subscriber="nobody") == []
+    everything = list(mirror.by_creation())
+    place = (everything[2].created_ms, everything[2].id)
+    assert list(mirror.by_creation(place)) == everything[3:]
+    assert list(mirror.by_creation(place, descending=True)) == everything[1::-1]
+    own = [one for one in everything if one.subscriber == "mail"]
+    assert list(mirror.by_creation(subscriber="mail")) == own
+    assert list(mirror.by_creation(descending=True, subscriber="mail")) == own[::-1]
+
+
+async def test_it_is_kept_current_through_an_outage(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror, clock, turns = RegistryMirror(registry), TurnedClock(), 0
+    since = registry.changes_since
+
+    async def sometimes_away(cursor: str) -> changes.Changes:
+        nonlocal turns
+        turns += 1
+        if turns == 2:
+            raise StoreAway
+        return await since(cursor)
+
+    monkeypatch.setattr(registry, "changes_since", sometimes_away)
+    following = asyncio.create_task(mirror.keep_current(clock))
+    await clock.turn()
+    await subscribers(registry, "shop")
+    await registry.create_endpoint(endpoint("one"))
+    await clock.turn()
+    assert len(mirror) == 0
+    await clock.turn()
+    assert len(mirror) == 1
+    await tasks.end(following)
+
+
+class TurnedClock(SystemClock):
+    """A clock whose sleeps end when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._slept, self._go_on = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self._slept.set()
+        self._go_on.clear()
+        await self._go_on.wait()
+
+    async def turn(self) -> None:
+        """One turn of what sleeps between its turns."""
+        self._slept.clear()
+        self._go_on.set()
+        async with asyncio.timeout(5):
+            await self._slept.wait()
 
 
 async def test_a_large_registry_is_kept_out_of_the_garbage_collector(
