@@ -5,6 +5,7 @@ another partition count, is refused with the reason.
 """
 
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator
 
@@ -26,6 +27,7 @@ from gateway.ingest.fullness import Fullness
 from gateway.ingest.group_commit import GroupCommit
 from gateway.model.event import NewEvent
 from gateway.problems import Problem
+from gateway.registry_mirror import RegistryMirror
 from gateway.settings import Settings
 from gateway.store import connection, durability
 from gateway.store.api_keys import ApiKeys
@@ -70,6 +72,7 @@ async def open_gateway(
             meta=meta,
             partitions=partitions,
             registry=registry,
+            mirror=RegistryMirror(registry),
             health=HealthStore(redis),
             vault=vault,
             replays=Replays(redis, clock),
@@ -115,4 +118,5 @@ def _opened(services: Services, commit: GroupCommit) -> Opened:
         ("POST", publish.OPERATION.path): Publish(authenticator, publisher, limit),
         ("POST", publish_batch.OPERATION.path): PublishBatch(authenticator, publisher, limit),
     }
-    return Opened(services, hot, (authenticator.follow, commit.run, services.fullness.run))
+    keep_current = functools.partial(services.mirror.keep_current, services.clock)
+    return Opened(services, hot, (authenticator.follow, commit.run, services.fullness.run, keep_current))

@@ -13,6 +13,7 @@ from gateway.egress import Egress
 from gateway.ids import Address
 from gateway.ingest.fullness import Fullness
 from gateway.model.event import NewEvent
+from gateway.registry_mirror import RegistryMirror
 from gateway.settings import Settings
 from gateway.store.health import HealthStore
 from gateway.store.keys import PartitionKeys
@@ -28,6 +29,7 @@ StartReplay = Callable[[str], Awaitable[None]]
 class Services:
     """`partitions` are the keys of every partition; `redis` is for short commands only, nothing may block on it.
 
+    `mirror` is the registry in memory; who must know what was just answered calls its `refresh` first.
     `publish_internal` appends an event of the gateway itself, such as `hookline.test`, and returns after fsync;
     `start_replay` queues the operator job of a replay that is stored.
     """
@@ -38,6 +40,7 @@ class Services:
     meta: Meta
     partitions: tuple[PartitionKeys, ...]
     registry: Registry
+    mirror: RegistryMirror
     health: HealthStore
     vault: Vault
     replays: Replays
