@@ -15,8 +15,8 @@ Invariants:
   and private ranges that the operator lists in HOOKLINE_EGRESS_ALLOW. Addresses that hide another one
   (IPv4-mapped, NAT64, 6to4, Teredo) are never accepted, and a cloud's metadata address only if it is listed
   by itself;
-- slow names do not stall quick ones: lookups of names not yet known as quick occupy at most half of the
-  threads;
+- slow names do not stall others: each lookup has a thread of its own, and of their bounded number the names
+  known as slow may have half, with the unknown ones three quarters;
 - with HOOKLINE_EGRESS_PROXY everything goes through that proxy's CONNECT. The address checks stay ours, and
   the proxy is asked for a vetted address, unless HOOKLINE_EGRESS_PROXY_CHECKS=proxy declares them the
   proxy's: then only URLs, ports and literal addresses are judged here, at registration and at connect alike.

@@ -1,10 +1,15 @@
-"""Daemon threads that run blocking name lookups, with room kept for names that are known to be quick.
+"""Threads that run blocking name lookups: one for each, so that a lookup that hangs is in nobody's way.
 
-`getaddrinfo` cannot be cancelled and may block for tens of seconds. The threads are daemons, so that none
-of them delays the end of the process (those of `concurrent.futures` are joined at exit).
+`getaddrinfo` is the machine's own resolver, with its hosts file, search domains and name service switch, which names of
+internal subscribers may depend on; it cannot be cancelled and may block for tens of seconds. A blocked thread costs
+26 KB (measured; a start 0.14 ms, at most once per name and cache time), so there may be many: only their number is
+bounded, with room kept for names that are known to be quick, and some for those that nothing is known of. (c-ares holds
+thousands of pending names in less memory, but knows no name service switch.)
+
+The threads are daemons, so that none of them delays the end of the process (those of `concurrent.futures` are joined at
+exit).
 """
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -22,62 +27,45 @@ class Standing(IntEnum):
 
 
 class LookupThreads:
-    """Runs jobs on at most `size` threads; jobs of names not known as quick occupy at most half of them.
+    """Runs jobs on at most `size` threads: slow names have at most half of them, with the unknown ones three quarters.
 
     All methods belong to one thread, the event loop's: a job's end must be reported there by `finished`.
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._half = max(1, size // 2)
+        self._limits = {
+            Standing.QUICK: size,
+            Standing.UNKNOWN: max(1, size * 3 // 4),
+            Standing.SLOW: max(1, size // 2),
+        }
         self._waiting: dict[Standing, deque[Job]] = {standing: deque() for standing in Standing}
-        self._running = 0
-        self._running_unproven = 0
-        self._threads = 0
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._running: dict[Standing, int] = dict.fromkeys(Standing, 0)
 
     def submit(self, job: Job, standing: Standing) -> None:
-        """Run `job` now or when a thread is free; the caller tells its end with `finished(standing)`."""
+        """Run `job` now or when there may be another thread; the caller tells its end with `finished(standing)`."""
         self._waiting[standing].append(job)
         self._start_waiting()
 
     def finished(self, standing: Standing) -> None:
         """One job given with this standing has ended."""
-        self._running -= 1
-        self._running_unproven -= standing is not Standing.QUICK
+        self._running[standing] -= 1
         self._start_waiting()
 
     def close(self) -> None:
-        """Let the threads end as soon as they are free; waiting jobs are dropped."""
+        """Drop what waits; a thread ends with its job."""
         for jobs in self._waiting.values():
             jobs.clear()
-        for _ in range(self._threads):
-            self._jobs.put(None)
-        self._threads = 0
 
     def _start_waiting(self) -> None:
-        while self._running < self._size:
-            standing = self._next_standing()
-            if standing is None:
-                return
-            self._running += 1
-            self._running_unproven += standing is not Standing.QUICK
-            if self._running > self._threads:
-                self._add_thread()
-            self._jobs.put(self._waiting[standing].popleft())
+        for standing, jobs in self._waiting.items():
+            while jobs and self._may_run(standing):
+                self._running[standing] += 1
+                threading.Thread(target=jobs.popleft(), name="hookline-lookup", daemon=True).start()
 
-    def _next_standing(self) -> Standing | None:
-        if self._waiting[Standing.QUICK]:
-            return Standing.QUICK
-        if self._running_unproven >= self._half:
-            return None
-        return next((standing for standing in Standing if self._waiting[standing]), None)
-
-    def _add_thread(self) -> None:
-        self._threads += 1
-        threading.Thread(target=_run, args=(self._jobs,), name="hookline-lookup", daemon=True).start()
-
-
-def _run(jobs: "queue.SimpleQueue[Job | None]") -> None:
-    while (job := jobs.get()) is not None:
-        job()
+    def _may_run(self, standing: Standing) -> bool:
+        """Whether one more is within the limit of its standing and of those above, which each include all below."""
+        return all(
+            sum(count for other, count in self._running.items() if other >= limited) < self._limits[limited]
+            for limited in Standing
+            if limited <= standing
+        )

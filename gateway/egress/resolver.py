@@ -24,10 +24,12 @@ def system_lookup(name: str) -> list[str]:
 class ResolverLimits:
     """Sizes and seconds of the resolver.
 
-    A lookup that took `quick_seconds` or longer makes its name slow until a later one is quicker.
+    A lookup that took `quick_seconds` or longer makes its name slow until a later one is quicker. A failure is
+    remembered for `negative_seconds`, or as long as it took to come, but for `positive_seconds` at most: a name whose
+    servers are dead occupies a thread for half of the time.
     """
 
-    threads: int = 16
+    threads: int = 512
     positive_seconds: float = 30.0
     negative_seconds: float = 2.0
     quick_seconds: float = 0.5
@@ -99,11 +101,12 @@ class Resolver:
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             failure = str(error)
         now = self._clock.monotonic()
+        negative = min(max(self._limits.negative_seconds, now - started), self._limits.positive_seconds)
         return _Answer(
             addresses=addresses,
             failure=failure,
             standing=Standing.QUICK if now - started < self._limits.quick_seconds else Standing.SLOW,
-            expires=now + (self._limits.positive_seconds if addresses else self._limits.negative_seconds),
+            expires=now + (self._limits.positive_seconds if addresses else negative),
         )
 
     def _landed(self, name: str, flight: "asyncio.Future[_Answer]", standing: Standing, answer: _Answer) -> None:

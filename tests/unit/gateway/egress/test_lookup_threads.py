@@ -36,16 +36,22 @@ class Bench:
             gate.set()
 
 
-def test_names_not_known_as_quick_occupy_at_most_half() -> None:
+def test_slow_names_have_half_and_with_unknown_ones_three_quarters() -> None:
     bench = Bench(4)
     for name in ("slow1", "slow2", "slow3"):
         bench.submit(name, Standing.SLOW)
-    bench.submit("unknown", Standing.UNKNOWN)
     assert {bench.next_started(), bench.next_started()} == {"slow1", "slow2"}
+    bench.submit("unknown1", Standing.UNKNOWN)
+    bench.submit("unknown2", Standing.UNKNOWN)
+    assert bench.next_started() == "unknown1"
     bench.submit("quick1", Standing.QUICK)
+    assert bench.next_started() == "quick1"
     bench.submit("quick2", Standing.QUICK)
-    assert {bench.next_started(), bench.next_started()} == {"quick1", "quick2"}
     assert bench.started.empty()
+    bench.end("unknown1", Standing.UNKNOWN)
+    assert bench.next_started() == "quick2"
+    bench.end("slow1", Standing.SLOW)
+    assert bench.next_started() == "unknown2"
     bench.close()
 
 
@@ -80,7 +86,7 @@ def test_one_thread_serves_names_of_any_standing() -> None:
     bench.close()
 
 
-def test_threads_end_after_close_and_waiting_jobs_are_dropped() -> None:
+def test_a_thread_ends_with_its_job_and_waiting_jobs_are_dropped() -> None:
     before = set(threading.enumerate())
     bench = Bench(1)
     bench.submit("running", Standing.QUICK)

@@ -1,6 +1,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -79,6 +80,38 @@ async def test_a_failure_is_remembered_for_a_moment_only(resolver: Resolver, nam
     clock.now += 2.1
     names.known["a.example"] = ["8.8.8.8"]
     assert await resolver.resolve("a.example") == ["8.8.8.8"]
+
+
+@pytest.mark.parametrize(("took", "remembered"), [(1.0, 2.0), (12.0, 12.0), (90.0, 30.0)])
+async def test_a_failure_that_took_long_is_remembered_as_long(
+    took: float, remembered: float, resolver: Resolver, names: Names, clock: HandClock
+) -> None:
+    names.seconds["dead.example"] = took
+    for wait in (0.0, remembered - 0.1):
+        clock.now += wait
+        with pytest.raises(NameNotResolved):
+            await resolver.resolve("dead.example")
+    assert names.asked == ["dead.example"]
+    names.known["dead.example"] = ["8.8.8.8"]
+    clock.now += 0.2
+    assert await resolver.resolve("dead.example") == ["8.8.8.8"]
+
+
+async def test_a_name_never_asked_before_is_not_stalled_by_many_that_hang(clock: HandClock, names: Names) -> None:
+    resolver = Resolver(clock, names)
+    names.gates.update({f"slow{number}.example": threading.Event() for number in range(64)})
+    stuck = [asyncio.ensure_future(resolver.resolve(name)) for name in names.gates]
+    await one_turn()
+    for number in range(20):
+        names.known[f"new{number}.example"] = ["8.8.8.8"]
+        started = time.monotonic()
+        assert await resolver.resolve(f"new{number}.example") == ["8.8.8.8"]
+        assert time.monotonic() - started < 0.5
+    assert not any(waiting.done() for waiting in stuck)
+    resolver.close()
+    for gate in names.gates.values():
+        gate.set()
+    await asyncio.gather(*stuck, return_exceptions=True)
 
 
 async def test_no_address_at_all_is_a_failure(resolver: Resolver, names: Names) -> None:
