@@ -46,6 +46,10 @@ def show(console: Console, balance: books.Balance) -> None:
     if balance.differences:
         found = [(_label(name), f"{a:,}", f"{b:,}") for name, (a, b) in balance.differences.items()]
         look.table(console, ("", "counters", "recount"), found)
+    if balance.foreign:
+        entries = "1 entry" if balance.foreign == 1 else f"{balance.foreign:,} entries"
+        words = f"as if {entries} of the log came from somebody else than a gateway: each was handled, as poison if it"
+        console.print(Text(f"  {words} is no event", look.QUIET))
 
 
 def rows(totals: books.Totals) -> tuple[str, str]:

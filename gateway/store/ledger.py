@@ -55,6 +55,17 @@ class Balance(NamedTuple):
         return self.counted["created"] == sum(self.counted[name] for name in DELIVERIES)
 
     @property
+    def foreign(self) -> int:
+        """How many entries of the log seem to be of somebody else than a gateway; 0 if that does not explain it all.
+
+        Such an entry is handled (as poison, if it is no event), but nobody counted its acceptance.
+        """
+        if set(self.differences) != {"accepted", "unread"}:
+            return 0
+        more = {found - counted for counted, found in self.differences.values()}
+        return max(0, more.pop()) if len(more) == 1 else 0
+
+    @property
     def balanced(self) -> bool:
         """Whether both identities hold and the recount found nothing else."""
         return self.events_add_up and self.deliveries_add_up and not self.differences

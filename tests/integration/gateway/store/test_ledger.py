@@ -109,3 +109,11 @@ async def test_a_recount_under_load_reports_no_false_difference(filled: FilledSt
     await asyncio.gather(count(), load(0), load(1))
     balance = await ledger.recount(filled.redis, filled.partitions)
     assert (balance.balanced, balance.settled) == (True, True)
+
+
+async def test_entries_that_no_gateway_wrote_are_explained(filled: FilledStore) -> None:
+    await fill(filled)
+    for _ in range(2):
+        await filled.redis.xadd(filled.partitions[0].log, {"h": "garbage"})
+    balance = await ledger.recount(filled.redis, filled.partitions)
+    assert (balance.balanced, balance.foreign) == (False, 2)

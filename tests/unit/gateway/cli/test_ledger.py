@@ -34,6 +34,13 @@ def test_a_difference_is_named_with_both_figures() -> None:
     ]
 
 
+def test_entries_that_no_gateway_wrote_explain_a_difference() -> None:
+    found = {**TOTALS, "accepted": 5, "unread": 2}
+    text = printed(Balance(TOTALS, found, {"accepted": (3, 5), "unread": (0, 2)}, settled=True))
+    assert text[2] == "  does not balance"
+    assert text[-1].startswith("  as if 2 entries of the log came from somebody else than a gateway")
+
+
 def test_a_system_at_work_is_told() -> None:
     text = printed(Balance(TOTALS, TOTALS, {}, settled=False))
     assert text[2].startswith("  the system worked while it was counted")

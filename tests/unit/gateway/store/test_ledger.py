@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +72,19 @@ def test_while_retention_removes_a_moving_partition_proves_nothing() -> None:
     zeros = dict.fromkeys(ledger.COMPARED, 0)
     before, after = ledger.Snapshot(zeros, zeros), ledger.Snapshot(zeros, {**zeros, "accepted": 1})
     assert ledger.compare(before, {**zeros, "accepted": 7}, after) == []
+
+
+@pytest.mark.parametrize(
+    ("differences", "foreign"),
+    [
+        ({}, 0),
+        ({"accepted": (3, 5), "unread": (0, 2)}, 2),
+        ({"accepted": (3, 5), "unread": (0, 1)}, 0),
+        ({"accepted": (5, 3), "unread": (2, 0)}, 0),
+        ({"accepted": (3, 5), "unread": (0, 2), "dead": (1, 0)}, 0),
+    ],
+)
+def test_entries_that_no_gateway_wrote_are_told_by_what_they_change(
+    differences: dict[str, tuple[int, int]], foreign: int
+) -> None:
+    assert balance_of([0] * 6, [0] * 3, differences).foreign == foreign
