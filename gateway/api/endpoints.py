@@ -7,7 +7,7 @@ answer that made it and at its own path, nowhere else.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, get_args
 
 from gateway import problems
@@ -52,24 +52,27 @@ async def _store_new(call: Call, values: dict[str, Any], owner: Subscriber) -> A
 async def list_all(call: Call) -> Answer:
     """GET /v1/endpoints."""
     owner = call.query.get("subscriber", call.key.subscriber)
-    if owner is not None and not call.sees(owner):
-        return await _page(call, ())
-    return await _page(call, await call.services.registry.list_endpoints(owner))
+    return await _page(call, owner, visible=owner is None or call.sees(owner))
 
 
 async def list_of_subscriber(call: Call) -> Answer:
     """GET /v1/subscribers/{id}/endpoints."""
     owner = await access.subscriber(call, call.path["id"])
-    return await _page(call, await call.services.registry.list_endpoints(owner.id))
+    return await _page(call, owner.id)
 
 
-async def _page(call: Call, found: Iterable[Endpoint]) -> Answer:
+async def _page(call: Call, owner: str | None, *, visible: bool = True) -> Answer:
+    """A page of one subscriber's endpoints, or of all, from the registry in memory."""
     status = call.query.get("status")
     if status not in {None, *_STATUSES}:
         raise Problem("invalid_parameter", f"status is {status!r:.64}; it is one of {', '.join(_STATUSES)}")
     scope = f"endpoints {call.path.get('id')} {call.key.subscriber}"
     request = pages.read(call.query, scope, call.services.meta.cursor_key)
-    page = request.cut(((one.created_ms, one.id), one) for one in found if status in {None, one.status})
+    await call.services.mirror.refresh()
+    after = None if request.after is None else (int(request.after[0]), str(request.after[1]))
+    found = call.services.mirror.by_creation(after, descending=not request.ascending, subscriber=owner)
+    wanted = (one for one in found if visible and status in {None, one.status})
+    page = request.take(((one.created_ms, one.id), one) for one in wanted)
     views = await show_many(call, page.data)
     return Answer(pages.Page([types.Endpoint(**view) for view in views], page.next))
 

@@ -12,7 +12,7 @@ from gateway.api import delivery_types as types
 from gateway.api.call import Call
 from gateway.model import delivery as model
 from gateway.model.event import Event, EventUnreadable
-from gateway.store import delivery_list, endpoint_names, event_list, leases, log
+from gateway.store import delivery_list, endpoint_names, leases, log
 from gateway.store.registry_reads import EndpointName
 
 WAITS = model.Record(model.State.PENDING)
@@ -57,15 +57,14 @@ async def deliveries_of(call: Call, address: ids.Address) -> list[ids.DeliveryKe
     services = call.services
     candidates: Iterable[int] = ()
     if await is_unread(call, address):
-        looked = await event_list.look_up(services.redis, services.partitions, [address])
-        header = looked[address].header
-        if header is not None:
-            endpoints = await services.registry.list_endpoints(call.key.subscriber)
-            candidates = [one.number for one in endpoints if matching.matches(one, header.event)]
+        found = await read_event(call, address)
+        if found is not None:
+            await services.mirror.refresh()
+            candidates = [one.number for one in services.mirror.match(found)]
     partition = services.partitions[address.partition]
-    found = await delivery_list.of_event(services.redis, partition, address, candidates)
+    keys = await delivery_list.of_event(services.redis, partition, address, candidates)
     own = await own_endpoints(call)
-    return [key for key in found if own is None or key.endpoint in own]
+    return [key for key in keys if own is None or key.endpoint in own]
 
 
 async def own_endpoints(call: Call) -> frozenset[int] | None:

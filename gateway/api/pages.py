@@ -18,6 +18,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -70,6 +71,13 @@ class PageRequest(NamedTuple):
         ordered = sorted(items, key=lambda pair: pair[0], reverse=not self.ascending)
         some = ordered[: self.limit]
         more = len(ordered) > self.limit or (self.ascending and bool(some))
+        return self.page([item for _, item in some], some[-1][0] if more else None)
+
+    def take(self, items: Iterable[tuple[Position, T]]) -> Page[T]:
+        """The page of a list that comes in this request's order from behind its cursor on; only so much is read."""
+        found = list(itertools.islice(items, self.limit + 1))
+        some = found[: self.limit]
+        more = len(found) > self.limit or (self.ascending and bool(some))
         return self.page([item for _, item in some], some[-1][0] if more else None)
 
 

@@ -44,6 +44,23 @@ async def test_a_test_event_waits_for_its_endpoint_alone(gateway: ReadingGateway
         assert (await gateway.request("GET", path)).status_code == status
 
 
+async def test_of_an_unread_event_only_what_filters_let_through_is_coming(gateway: ReadingGateway) -> None:
+    numbers = [await gateway.endpoint(name) for name in ("few", "many", "broken")]
+    for name, text in (("few", "data.n > 5"), ("many", "data.n > 0"), ("broken", "data.nothing")):
+        await gateway.change(name, filter=text)
+    address = await gateway.filled.publish(2)
+    statuses = [
+        (await gateway.request("GET", f"/v1/deliveries/{ids.DeliveryKey(*address, number).delivery_id}")).status_code
+        for number in numbers
+    ]
+    assert statuses == [404, 200, 404]
+    many = ids.DeliveryKey(*address, numbers[1])
+    await gateway.filled.change(many, None, Record(State.PENDING))
+    await gateway.filled.change(ids.DeliveryKey(*address, numbers[0]), None, Record(State.PENDING))
+    shown = (await gateway.get("/v1/deliveries", event=address.event_id))["data"]
+    assert [one["id"] for one in shown] == [many.delivery_id]
+
+
 async def test_a_disabled_endpoint_has_nothing_coming(gateway: ReadingGateway) -> None:
     number = await gateway.endpoint("pay")
     address = await gateway.filled.publish(2)

@@ -34,7 +34,7 @@ async def test_it_has_every_part_and_the_hot_routes(valkey_server: ValkeyServer,
     async with opened(Settings(data=tmp_path), valkey_server.url) as found:
         assert [partition.number for partition in found.services.partitions] == [0, 1, 2, 3]
         assert set(found.hot) == {("POST", "/v1/events"), ("POST", "/v1/events/batch")}
-        assert len(found.loops) == 3
+        assert len(found.loops) == 4
         assert await found.services.registry.meta() == found.services.meta
 
 

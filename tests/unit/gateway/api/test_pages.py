@@ -81,3 +81,19 @@ def test_a_list_at_hand_is_cut_without_loss_or_repetition(count: int, limit: int
     expected = [n for _, n in sorted(items, key=lambda pair: pair[0], reverse=not ascending)]
     assert seen == expected
     assert page.next is None
+
+
+@given(count=st.integers(0, 30), limit=st.integers(1, 7), ascending=st.booleans())
+def test_a_list_in_order_gives_the_same_pages_and_is_read_no_further(count: int, limit: int, ascending: bool) -> None:
+    items: list[tuple[pages.Position, int]] = [((n // 3, str(n).zfill(2)), n) for n in range(count)]
+    query = {"limit": str(limit), "order": "asc" if ascending else "desc"}
+    while True:
+        request = read(**query)
+        after = [pair for pair in items if request.after is None or (pair[0] > request.after) == ascending]
+        rest = iter(sorted(pair for pair in after if pair[0] != request.after)[:: 1 if ascending else -1])
+        page = request.take(rest)
+        assert page == request.cut(items)
+        assert len(list(rest)) == max(0, len([pair for pair in after if pair[0] != request.after]) - limit - 1)
+        if page.next is None:
+            return
+        query["cursor"] = page.next
