@@ -1,7 +1,8 @@
 """The event as a handler sees it, read from a body whose signature is already proven.
 
 Body: a JSON object `{"type", "id"?, "source"?, "subject"?, "timestamp"?, "data"?}`; only `type` is required, so that
-other Standard Webhooks senders can be received too; unknown members are left in `body`.
+other Standard Webhooks senders can be received too, and CloudEvents in structured mode, which say `time`; unknown
+members are left in `body`. What a sender puts into headers (CloudEvents in binary mode) is not signed and not read.
 It refuses NaN and Infinity, a byte-order mark, and any encoding but UTF-8.
 """
 
@@ -63,7 +64,7 @@ def read(body: bytes, headers: Headers, verified: Verified) -> Event:
         type=event_type,
         source=_text(members, "source"),
         subject=_text(members, "subject"),
-        timestamp=_text(members, "timestamp"),
+        timestamp=_text(members, "timestamp" if "timestamp" in members else "time"),
         data=members.get("data"),
         body=body,
         headers=headers.fields,

@@ -53,9 +53,7 @@ async def open_gateway(
     """
     async with contextlib.AsyncExitStack() as stack:
         vault = Vault.from_settings(settings, settings.data)
-        egress = Egress(settings.egress_allow, clock, proxy=settings.egress_proxy, checks=settings.egress_proxy_checks)
-        logger.info("egress.chosen", extra={"how": egress.described()})
-        stack.callback(egress.close)
+        egress = _egress(stack, settings, clock)
         redis = await _connected(stack, redis_url)
         waiting = await _connected(stack, redis_url)
         await durability.require(redis, settings.accept_data_loss)
@@ -85,6 +83,13 @@ async def open_gateway(
             start_replay=start_replay,
         )
         yield _opened(services, commit)
+
+
+def _egress(stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock) -> Egress:
+    egress = Egress(settings.egress_allow, clock, proxy=settings.egress_proxy, checks=settings.egress_proxy_checks)
+    logger.info("egress.chosen", extra={"how": egress.described()})
+    stack.callback(egress.close)
+    return egress
 
 
 async def _connected(

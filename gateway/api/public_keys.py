@@ -44,10 +44,11 @@ class PublicKeys:
             raise
 
     async def _load(self) -> None:
-        endpoints, cursor = await self._registry.snapshot()
+        cursor = await self._registry.changes_tail()
         self._found.clear()
-        for endpoint in endpoints:
-            self._put(endpoint.id, endpoint)
+        async for page in self._registry.endpoint_pages():
+            for endpoint in page:
+                self._put(endpoint.id, endpoint)
         self._cursor = cursor
 
     async def _follow(self, cursor: str) -> None:

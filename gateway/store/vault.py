@@ -4,9 +4,9 @@
     data key --key-encryption key, named by its id-->   wrapped key
 
 Both layers authenticate the endpoint's id and the secret's id as associated data, so a sealed secret that is copied to
-another endpoint, or into another place of the same one, does not open. Rotation: put a new key first in
-HOOKLINE_ENCRYPTION_KEYS and keep the old one after it; `rewrap` changes the wrapping only, and once nothing
-`needs_rewrap` the old key can go.
+another endpoint, or into another place of the same one, does not open. Rotation: give every process the new key after
+the old one in HOOKLINE_ENCRYPTION_KEYS, then before it, so that no process meets a secret that it cannot open; `rewrap`
+changes the wrapping only, and once nothing `needs_rewrap` the old key can go.
 
 A sealed secret: version (1 byte, 1), length of the key id (1), key id, nonce (12), wrapped key (48), nonce (12),
 ciphertext, tag (16).

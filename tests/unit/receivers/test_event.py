@@ -52,6 +52,13 @@ def test_only_the_type_is_required() -> None:
     assert (received.type, received.data, received.subject, received.source) == ("ping", None, None, None)
 
 
+def test_a_cloud_event_says_its_time_by_another_name() -> None:
+    body = b'{"specversion": "1.0", "source": "/s", "type": "ping", "time": "2026-01-02T03:04:05Z", "data": 5}'
+    received = read(body)
+    assert (received.timestamp, received.source, received.data) == ("2026-01-02T03:04:05Z", "/s", 5)
+    assert read(b'{"type": "ping", "timestamp": null, "time": "later"}').timestamp is None
+
+
 def test_the_id_is_the_signed_one_and_not_that_of_the_body() -> None:
     assert read(b'{"type": "ping", "id": "another"}').id == "evt_1"
 

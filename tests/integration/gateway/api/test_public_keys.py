@@ -83,13 +83,13 @@ async def test_a_change_stream_that_was_cut_means_to_read_everything(rig: Rig) -
 async def test_a_read_that_failed_counts_for_nobody(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await make(rig, "a")
     keys = keys_of(rig)
-    snapshot = rig.services.registry.snapshot
+    tail = rig.services.registry.changes_tail
 
     async def failing() -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(rig.services.registry, "snapshot", failing)
+    monkeypatch.setattr(rig.services.registry, "changes_tail", failing)
     with pytest.raises(ConnectionError):
         await keys.live()
-    monkeypatch.setattr(rig.services.registry, "snapshot", snapshot)
+    monkeypatch.setattr(rig.services.registry, "changes_tail", tail)
     assert len(await keys.live()) == 1
