@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import Callable
 
 from dispatcher.sender.connection import Connection
@@ -17,7 +18,8 @@ class Pool:
 
     A destination may have any number of connections: who sends limits what is in flight. Only the sum is
     bounded: at the bound an idle connection of any destination is given up, and if all are busy attempts
-    wait in order.
+    wait, destinations in turns. The last quarter is kept for destinations with few sockets, so that slow
+    receivers, however many, do not keep the others waiting.
     """
 
     def __init__(
@@ -31,7 +33,9 @@ class Pool:
         self._idle: dict[str, list[Connection]] = {}
         self._connections: set[Connection] = set()
         self._openings: set[Opening] = set()
-        self._waiting: dict[Opening, None] = {}
+        self._waiting: dict[str, dict[Opening, None]] = {}
+        self._sockets: Counter[str] = Counter()
+        self._common = limits.sockets - limits.sockets // 4
         self._change: asyncio.Future[None] | None = None
 
     def take(self, key: str, now: float) -> Connection | None:
@@ -46,18 +50,20 @@ class Pool:
 
     def admit(self, opening: Opening) -> None:
         """Open a connection as soon as the number of sockets allows."""
-        if self._full():
-            self._waiting[opening] = None
-            self._give_up_an_idle_one()
-        else:
+        key = opening.destination.key
+        if self._has_room(key):
             self._begin(opening)
+        else:
+            self._waiting.setdefault(key, {})[opening] = None
+            if self._has_room(key, but=1):
+                self._give_up_an_idle_one()
 
     def busy(self) -> list[Connection | Opening]:
         """Who owes a result."""
         return [
             *(connection for connection in self._connections if connection.busy),
             *self._openings,
-            *self._waiting,
+            *(opening for waiting in self._waiting.values() for opening in waiting),
         ]
 
     def close_idle(self) -> None:
@@ -86,16 +92,20 @@ class Pool:
 
     def ended(self, opening: Opening) -> None:
         """An opening came to nothing."""
-        self._waiting.pop(opening, None)
-        self._openings.discard(opening)
+        key = opening.destination.key
+        if opening in self._openings:
+            self._openings.discard(opening)
+            self._leave(key)
+        elif opening in self._waiting.get(key, ()):
+            self._stop_waiting(key, opening)
         self._serve_waiting()
         self._tell_change()
 
     def release(self, connection: Connection) -> None:
         """A connection is idle and may be used again."""
         idle = self._idle.get(connection.key)
-        if self._waiting:
-            self._relieve(connection)
+        if self._waiting and self._relieve(connection):
+            pass
         elif idle is None:
             self._idle[connection.key] = [connection]
         elif len(idle) < self.limits.idle_per_destination:
@@ -113,21 +123,42 @@ class Pool:
                 idle.remove(connection)
             if not idle:
                 del self._idle[connection.key]
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._leave(connection.key)
         self._serve_waiting()
         self._tell_change()
 
-    def _full(self) -> bool:
-        return len(self._connections) + len(self._openings) >= self.limits.sockets
+    def _has_room(self, key: str, but: int = 0) -> bool:
+        """Whether a destination may have another socket, or might if there were so many fewer."""
+        taken = len(self._connections) + len(self._openings) - but
+        if taken < self._common:
+            return True
+        return taken < self.limits.sockets and self._sockets[key] < self.limits.few_sockets
 
     def _begin(self, opening: Opening) -> None:
         self._openings.add(opening)
+        self._sockets[opening.destination.key] += 1
         opening.begin()
 
+    def _leave(self, key: str) -> None:
+        self._sockets[key] -= 1
+        if not self._sockets[key]:
+            del self._sockets[key]
+
+    def _stop_waiting(self, key: str, opening: Opening) -> None:
+        del self._waiting[key][opening]
+        if not self._waiting[key]:
+            del self._waiting[key]
+
     def _serve_waiting(self) -> None:
-        while self._waiting and not self._full():
-            opening = next(iter(self._waiting))
-            del self._waiting[opening]
+        while (key := next(filter(self._has_room, self._waiting), None)) is not None:
+            waiting = self._waiting.pop(key)
+            opening = next(iter(waiting))
+            del waiting[opening]
+            if waiting:
+                # to the end: the next socket is another destination's
+                self._waiting[key] = waiting
             self._begin(opening)
 
     def _tell_change(self) -> None:
@@ -135,14 +166,18 @@ class Pool:
         if change is not None and not change.done():
             change.set_result(None)
 
-    def _relieve(self, connection: Connection) -> None:
-        """Somebody waits for a socket: let the first have this one, or the room it takes."""
-        opening = next(iter(self._waiting))
-        if opening.destination.key == connection.key:
-            del self._waiting[opening]
+    def _relieve(self, connection: Connection) -> bool:
+        """Give this socket, or the room it takes, to one that waits; False if nobody can use either."""
+        waiting = self._waiting.get(connection.key)
+        if waiting:
+            opening = next(iter(waiting))
+            self._stop_waiting(connection.key, opening)
             opening.hand_over(connection)
-        else:
+            return True
+        useful = any(self._has_room(key, but=1) for key in self._waiting)
+        if useful:
             connection.close()
+        return useful
 
     def _give_up_an_idle_one(self) -> None:
         for idle in self._idle.values():

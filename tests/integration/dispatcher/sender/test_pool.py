@@ -117,3 +117,41 @@ async def test_a_failed_opening_makes_room() -> None:
             hopeless = harness.start(harness.destination(port), REQUEST, 0.2)
             assert isinstance(await harness.start(harness.destination(receiver.port)), Answered)
             assert isinstance(await hopeless, Failed)
+
+
+async def test_the_last_quarter_is_kept_for_destinations_with_few_sockets() -> None:
+    async with (
+        Adversary(adversaries.hang) as stuck,
+        Adversary(adversaries.hang) as stuck_too,
+        Adversary(adversaries.answer(OK)) as healthy,
+        Harness(Limits(sockets=16, few_sockets=2, tick_seconds=0.01)) as harness,
+    ):
+        hopeless = [
+            harness.start(harness.destination(receiver.port), REQUEST, 0.5)
+            for receiver in (stuck, stuck_too)
+            for _ in range(30)
+        ]
+        await until(lambda: stuck.connections + stuck_too.connections == 14, 5, "all that may be taken")
+        for _ in range(5):
+            await harness.answered(harness.destination(healthy.port))
+        assert (stuck.connections, stuck_too.connections, healthy.connections) == (12, 2, 1)
+        await asyncio.gather(*hopeless)
+
+
+async def test_at_the_bound_destinations_wait_in_turns() -> None:
+    gate = Gate()
+    async with (
+        Adversary(adversaries.answer_and_close(OK)) as many,
+        Adversary(adversaries.answer_and_close(OK)) as one,
+        Adversary(gate) as first,
+        Harness(Limits(sockets=1)) as harness,
+    ):
+        holder = harness.start(harness.destination(first.port))
+        await until(lambda: first.requests, 5, "the request")
+        waiting = [harness.start(harness.destination(many.port)) for _ in range(20)]
+        last = harness.start(harness.destination(one.port))
+        gate.open.set()
+        await last
+        assert sum(result.done() for result in waiting) < 5
+        await asyncio.gather(holder, *waiting)
+        assert harness.sender._pool._sockets == {}
