@@ -23,14 +23,16 @@ OnFilterFailed = Callable[[Endpoint, str], None]
 
 def matches(endpoint: Endpoint, event: Event) -> bool:
     """Whether an endpoint that is not disabled gets the event; the rule that `Index` must agree with."""
-    if endpoint.status == "disabled":
+    if endpoint.status == "disabled" or not selects(endpoint, event):
         return False
+    return bool(event.endpoint) or passes(endpoint, filters.EventValues(event))
+
+
+def selects(endpoint: Endpoint, event: Event) -> bool:
+    """What is asked before the filter and needs no data: whether addressing and patterns let the event through."""
     if not is_addressed(endpoint, event):
         return False
-    return bool(event.endpoint) or (
-        any(patterns.matches(pattern, event.type) for pattern in endpoint.event_types)
-        and passes(endpoint, filters.EventValues(event))
-    )
+    return bool(event.endpoint) or any(patterns.matches(pattern, event.type) for pattern in endpoint.event_types)
 
 
 def is_addressed(endpoint: Endpoint, event: Event) -> bool:
