@@ -13,6 +13,7 @@ import msgspec
 from gateway.problems import FieldError, field_error
 
 _AT = " - at `$"
+_NEVER_REPEATED = frozenset({"secret"})
 
 
 class Fields(NamedTuple):
@@ -54,7 +55,8 @@ def _convert(value: Any, field: msgspec.structs.FieldInfo, name: str, values: di
         reason, _, place = str(error).partition(_AT)
         if reason.startswith("Invalid enum value"):
             reason = f"expected one of {', '.join(map(repr, _choices(field.type)))}"
-        return [field_error(name + place.rstrip("`"), reason[:1].lower() + reason[1:], value)]
+        shown = msgspec.UNSET if field.encode_name in _NEVER_REPEATED else value
+        return [field_error(name + place.rstrip("`"), reason[:1].lower() + reason[1:], shown)]
     return []
 
 

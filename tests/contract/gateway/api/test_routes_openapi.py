@@ -26,6 +26,7 @@ EXPECTED = {
     "/v1/endpoints": {"get"},
     "/v1/endpoints/{id}": {"get", "put", "patch", "delete"},
     "/v1/endpoints/{id}/secret": {"get"},
+    "/v1/endpoints/{id}/secret/rotate": {"post"},
     "/v1/endpoints/{id}/enable": {"post"},
     "/v1/endpoints/{id}/disable": {"post"},
     "/v1/endpoints/{id}/pause": {"post"},
@@ -39,6 +40,7 @@ EXPECTED = {
     "/readyz": {"get"},
     "/metrics": {"get"},
     "/openapi.json": {"get"},
+    "/.well-known/jwks.json": {"get"},
     "/problems/{code}": {"get"},
 }
 

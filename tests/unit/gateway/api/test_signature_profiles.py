@@ -93,6 +93,12 @@ def test_no_error_repeats_a_secret() -> None:
     read = fields.read({"url": "u", "signature_profile": given}, WritableEndpoint)
     (error,) = profiles.errors(read.values)
     assert "hunter2" not in repr(error)
+    for wrong_type in ("hunter2" * 50, ["hunter2"], 12345):
+        body = {"url": "u", "signature_profile": {**given, "secret": wrong_type}}
+        (error,) = fields.read(body, WritableEndpoint).errors
+        assert error.field == "signature_profile.secret"
+        assert "hunter2" not in repr(error)
+        assert "12345" not in repr(error)
 
 
 def shown(profile: SignatureProfile, own: str = "") -> Any:
