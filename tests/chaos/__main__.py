@@ -1,37 +1,73 @@
-"""`python -m tests.chaos --minutes 10 [--seed 7]`: faults drawn from a seed; exits 1 when the promise broke."""
+"""Campaigns of any length: `python -m tests.chaos --minutes 10 [--seed 7]`, or `--hours 8` with fewer faults.
+
+Faults are drawn from the seed. Writes report.json and report.md into its directory; exits 1 when the promise broke, or
+when the negative control, which runs first, lost nothing.
+"""
 
 import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from tests.chaos.campaign import Campaign, Plan, table
+from tests.chaos import report
+from tests.chaos.campaign import Campaign, Plan
+from tests.chaos.control import careless
 from tests.chaos.faults import drawn
+from tests.support.ledger import Findings
+
+ROOMY = {"maxmemory": "4gb"}
+SOAK: dict[str, Any] = {
+    "settings": {"HOOKLINE_RETENTION": "1h"}, "judge_states": False, "patience": 300.0, "drain_seconds": 300.0,
+}  # fmt: skip
+
+
+def plan(given: argparse.Namespace) -> Plan:
+    """What to run: with `hours` a few faults an hour beside a gentle load, else one fault after another."""
+    seconds = given.hours * 3_600 if given.hours else given.minutes * 60
+    rate = given.rate or (20.0 if given.hours else 250.0)
+    every = given.every or (300.0 if given.hours else 5.0)
+    steps = tuple(drawn(seconds, given.seed, given.dispatchers, every))
+    more = SOAK if given.hours else {"fail": 0.02, "drain_seconds": 180.0}
+    return Plan(
+        steps, seconds, given.publishers, rate, dispatchers=given.dispatchers, seed=given.seed, store_settings=ROOMY,
+        **more,
+    )  # fmt: skip
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--hours", type=float, help="a soak instead: few faults, gentle load, memory watched")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=float, help="events per second and publisher")
+    parser.add_argument("--every", type=float, help="seconds between faults")
+    parser.add_argument("--publishers", type=int, default=2)
+    parser.add_argument("--dispatchers", type=int, default=2)
+    parser.add_argument("--directory", type=Path, help="for logs, ledgers and reports; a new one by default")
+    return parser.parse_args()
 
 
 def main() -> int:
-    """Run one campaign and print its report."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
-    parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=150.0, help="events per second and publisher")
-    parser.add_argument("--publishers", type=int, default=2)
-    parser.add_argument("--dispatchers", type=int, default=2)
-    parser.add_argument("--directory", type=Path, help="for logs, ledgers and report.json; a new one by default")
-    given = parser.parse_args()
-    seconds = given.minutes * 60
-    steps = tuple(drawn(seconds, given.seed, given.dispatchers))
-    plan = Plan(steps, seconds, given.publishers, given.rate, dispatchers=given.dispatchers, seed=given.seed)
+    """Run the control, then one campaign, and print its report."""
+    given = arguments()
     directory = given.directory or Path(tempfile.mkdtemp(prefix="hookline-chaos-"))
-    directory.mkdir(parents=True, exist_ok=True)
-    with Campaign(plan, directory) as campaign:
+    (directory / "control").mkdir(parents=True, exist_ok=True)
+    control = careless(directory / "control")
+    with Campaign(plan(given), directory) as campaign:
         campaign.run()
-        drained = campaign.drain()
+        campaign.drain()
         findings = campaign.audit()
-        recount = campaign.system.command("ledger")
-        report = campaign.report(findings, drain_seconds=round(drained, 1), recount=recount.stdout)
-    sys.stdout.write(f"{table(report)}\nlogs and ledgers: {directory}\n")
-    return 0 if findings.faultless and recount.returncode == 0 else 1
+        recount = campaign.system.command("ledger", seconds=600.0)
+        found = report.of(campaign, findings, recount=recount.stdout, control=_short(control))
+    (directory / "report.md").write_text(report.markdown(found) + "\n")
+    sys.stdout.write(f"{report.table(found)}\nlogs, ledgers, report.json and report.md: {directory}\n")
+    return 0 if findings.faultless and recount.returncode == 0 and control.lost else 1
+
+
+def _short(findings: Findings) -> dict[str, int]:
+    return {"acknowledged": findings.acknowledged, "lost": len({event for event, _ in findings.lost})}
 
 
 if __name__ == "__main__":

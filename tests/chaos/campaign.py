@@ -2,13 +2,13 @@
 
 import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.faults import FAULTS, Step
+from tests.chaos.memory import Memory
 from tests.support.ledger import Findings, audit, read_published
 from tests.support.power import UnsafePower
 from tests.support.process import Process
@@ -17,12 +17,16 @@ from tests.support.system import System
 from tests.support.waiting import NeverHappened, wait_until
 
 SCHEDULE = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
-ENDPOINTS = ("payments", "shipping", "archive")
+ENDPOINTS: dict[str, dict[str, Any]] = {"payments": {}, "shipping": {}, "archive": {}, "ledger": {"ordered": True}}
+"""Receivers that each get every event, and what is special about them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """How a campaign runs; `rate` is events per second and publisher, `fail` the share of requests refused."""
+    """How a campaign runs; `rate` is events per second and publisher, `fail` the share of requests refused.
+
+    Without `judge_states` only what was sent and received is compared: retention has taken the rest.
+    """
 
     steps: Sequence[Step]
     seconds: float
@@ -33,6 +37,7 @@ class Plan:
     partitions: int = 4
     drain_seconds: float = 60.0
     patience: float = 30.0
+    judge_states: bool = True
     store_settings: dict[str, str] = dataclasses.field(default_factory=dict)
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
     seed: int = 1
@@ -50,8 +55,9 @@ class Campaign:
         )
         self.sink = SinkProcess(directory, seed=plan.seed)
         self.store = store
-        self.done: list[str] = []
-        self._names: dict[str, str] = {}
+        self.endpoint_ids: dict[str, str] = {}
+        self.done: list[tuple[float, Step]] = []
+        self.drained_seconds = 0.0
         self._publishers: list[Process] = []
         self._stack = contextlib.ExitStack()
 
@@ -60,16 +66,22 @@ class Campaign:
             stack.enter_context(self.sink)
             stack.enter_context(self.system)
             self._register()
+            self.memory = Memory(self._processes)
+            stack.callback(self.memory.close)
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _processes(self) -> dict[str, int]:
+        found = {name: part.pid for name, part in self.system.parts.items() if part.running}
+        return found | ({"store": self.store.pid} if self.store.running else {})
 
     def _register(self) -> None:
-        wanted = [{"url": self.sink.url(name), "retry_schedule": SCHEDULE} for name in ENDPOINTS]
+        wanted = [{"url": self.sink.url(name), "retry_schedule": SCHEDULE, **more} for name, more in ENDPOINTS.items()]
         for name, made in zip(ENDPOINTS, self.system.api.create_subscriber("chaos", *wanted), strict=True):
-            self._names[made["id"]] = name
+            self.endpoint_ids[name] = made["id"]
             secret = self.system.api.get(f"/v1/endpoints/{made['id']}/secret")["secret"]
             self.sink.configure(name, secrets=[secret], fail=self.plan.fail)
 
@@ -96,8 +108,8 @@ class Campaign:
         begun = time.monotonic()
         for step in sorted(self.plan.steps):
             _wait_for(begun + step.at)
-            FAULTS[step.fault](self.system, step.part)
-            self.done.append(f"{time.monotonic() - begun:.1f} s: {step.fault} {step.part}")
+            FAULTS[step.fault](self, step.part)
+            self.done.append((time.monotonic() - begun, step))
         self.run_out()
 
     def pass_time(self, seconds: float) -> None:
@@ -114,7 +126,8 @@ class Campaign:
         begun = time.monotonic()
         with contextlib.suppress(NeverHappened):  # the ledger then names what is open
             self.system.wait_drained(self.plan.drain_seconds)
-        return time.monotonic() - begun
+        self.drained_seconds = time.monotonic() - begun
+        return self.drained_seconds
 
     def acknowledged(self) -> int:
         """How many events were promised so far."""
@@ -124,23 +137,17 @@ class Campaign:
             for line in read_published(self.ledger(number))
         )
 
+    def sent(self) -> int:
+        """How many events the publishers made."""
+        return sum(int(publisher.first_json()["made"]) for publisher in self._publishers)
+
     def audit(self) -> Findings:
         """The arithmetic, over the system's own states too."""
         published = [line for number in range(self.plan.publishers) for line in read_published(self.ledger(number))]
-        return audit(published, self.sink.received(), self.system.api.settled(self._names, order="asc"), ENDPOINTS)
-
-    def report(self, findings: Findings, **facts: Any) -> dict[str, Any]:
-        """Everything of the run; also written to report.json in the directory."""
-        answers = [publisher.first_json() for publisher in self._publishers]
-        report = {"faults": self.done, "publishers": answers, **findings.report(), **facts}
-        (self.directory / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-        return report
+        names = {endpoint: name for name, endpoint in self.endpoint_ids.items()}
+        settled = self.system.api.settled(names, order="asc") if self.plan.judge_states else None
+        return audit(published, self.sink.received(), settled, ENDPOINTS)
 
 
 def _wait_for(instant: float) -> None:
-    wait_until(lambda: time.monotonic() >= instant, 3_600, "the next fault")
-
-
-def table(report: dict[str, Any]) -> str:
-    """The report for a reader."""
-    return "\n".join(f"{name:20} {value}" for name, value in report.items())
+    wait_until(lambda: time.monotonic() >= instant, 86_400, "the next fault")

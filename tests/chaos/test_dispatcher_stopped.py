@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.campaign import Campaign, Plan, table
+from tests.chaos import report
+from tests.chaos.campaign import Campaign, Plan
 from tests.chaos.receivers import balances, judge, publish, register
 from tests.chaos.scene import Scene
 from tests.support import shims
@@ -61,10 +62,10 @@ def test_asked_to_end_under_load_nothing_is_lost_or_repeated(tmp_path: Path) -> 
         campaign.run_out()
         campaign.drain()
         findings = campaign.audit()
-        report = campaign.report(findings)
+        found = report.of(campaign, findings)
         recount = campaign.system.command("ledger")
-    assert findings.faultless, table(report)
-    assert findings.duplicated == 0, table(report)
+    assert findings.faultless, report.table(found)
+    assert findings.duplicated == 0, report.table(found)
     assert seconds < DEADLINE_SECONDS + 2
     assert gateway_seconds < DEADLINE_SECONDS + 2
     assert recount.returncode == 0, recount.stdout + recount.stderr

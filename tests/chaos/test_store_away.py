@@ -5,7 +5,8 @@ Its ten restarts are in test_store_restarted.
 
 import pytest
 
-from tests.chaos.campaign import Campaign, Plan, table
+from tests.chaos import report
+from tests.chaos.campaign import Campaign, Plan
 from tests.chaos.lengths import length
 from tests.chaos.scene import Scene
 from tests.support import shims
@@ -50,9 +51,9 @@ def test_it_resumes_unaided(scene: Scene, how: str, seconds: float) -> None:
         campaign.run_out()
         campaign.drain()
         findings = campaign.audit()
-        report = campaign.report(findings)
+        found = report.of(campaign, findings)
         recount = system.command("ledger")
         assert promises_and_processes(campaign)[1] == processes
-    assert findings.faultless, table(report)
-    assert findings.acknowledged > before, table(report)
+    assert findings.faultless, report.table(found)
+    assert findings.acknowledged > before, report.table(found)
     assert recount.returncode == 0, recount.stdout + recount.stderr

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.campaign import Campaign, Plan, table
+from tests.chaos import report
+from tests.chaos.campaign import Campaign, Plan
 from tests.chaos.faults import FAULTS
 from tests.support import shims
 from tests.support.waiting import wait_until
@@ -26,12 +27,12 @@ def test_no_acknowledged_event_is_lost(tmp_path: Path, fault: str, sync_ms: int,
         wait_until(lambda: campaign.acknowledged() >= promised, 30, f"{promised} promises")
         campaign.store.kill9()
         campaign.store.slow_disk(0)
-        FAULTS[fault](campaign.system, "store")
+        FAULTS[fault](campaign, "store")
         campaign.run_out()
         campaign.drain()
         findings = campaign.audit()
-        report = campaign.report(findings)
+        found = report.of(campaign, findings)
         recount = campaign.system.command("ledger")
-    assert findings.faultless, table(report)
-    assert findings.acknowledged > promised, table(report)
+    assert findings.faultless, report.table(found)
+    assert findings.acknowledged > promised, report.table(found)
     assert recount.returncode == 0, recount.stdout + recount.stderr

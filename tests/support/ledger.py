@@ -3,7 +3,8 @@
 A publisher writes one line per event, `{id, sha256, t_send, t_ack}`, only after a whole 202. When it gives up without
 one it writes the same line with `t_ack` null: such an event may be in the system or not, and neither is a fault.
 A receiver is another process and appends `{webhook-id, endpoint, attempt, sha256, signature_ok, status, t}` before it
-answers; `status` is the answer that it is about to give. `sha256` is that of the payload's bytes.
+answers; `status` is the answer that it is about to give. `sha256` is that of the payload's bytes. A delivery to an
+ordered endpoint has its ordering key and its sequence too.
 
 Finding      meaning
 lost         acknowledged, never answered 2xx by an endpoint that must get it, and neither dead nor open in the system
@@ -13,6 +14,7 @@ duplicated   received again after it was answered 2xx (allowed after crashes; co
 forged       a signature that does not verify
 unsettled    (event, endpoint) without exactly one delivery in a terminal state, once the system has drained
 disagreeing  the system says `delivered`, but the endpoint never answered 2xx
+disordered   first answered 2xx before an earlier event of the same ordering key, at an ordered endpoint
 """
 
 import dataclasses
@@ -51,6 +53,8 @@ class Received:
     signature_ok: bool
     status: int
     t: float
+    key: str = ""
+    sequence: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -80,12 +84,14 @@ class Findings:
     forged: frozenset[Pair]
     unsettled: frozenset[Pair]
     disagreeing: frozenset[Pair]
+    disordered: frozenset[Pair]
+    delivered: int
     dead: int
 
     @property
     def faultless(self) -> bool:
         """Whether the promise held: duplicates are allowed, nothing else is."""
-        return not (self.lost or self.phantom or self.corrupt or self.forged or self.unsettled or self.disagreeing)
+        return not any(getattr(self, name) for name in _SETS)
 
     def report(self) -> dict[str, Any]:
         """Counts, and the first few of each kind."""
@@ -94,6 +100,7 @@ class Findings:
         return {
             "acknowledged": self.acknowledged,
             "received": self.received,
+            "delivered": self.delivered,
             "duplicated": self.duplicated,
             "duplicated_percent": round(100 * self.duplicated / max(self.received, 1), 2),
             "dead": self.dead,
@@ -102,7 +109,7 @@ class Findings:
         }
 
 
-_SETS = ("lost", "phantom", "corrupt", "forged", "unsettled", "disagreeing")
+_SETS = ("lost", "phantom", "corrupt", "forged", "unsettled", "disagreeing", "disordered")
 
 
 def audit(
@@ -130,6 +137,8 @@ def audit(
         forged=frozenset(r.pair for r in requests if not r.signature_ok),
         unsettled=frozenset() if settled is None else _unsettled(owed, states),
         disagreeing=frozenset(p for p, s in states.items() if "delivered" in s and p not in answered),
+        disordered=_disordered(requests),
+        delivered=len(answered),
         dead=len(dead),
     )  # fmt: skip
 
@@ -177,6 +186,21 @@ def _duplicated(requests: list[Received]) -> int:
     return again
 
 
+def _disordered(requests: list[Received]) -> frozenset[Pair]:
+    """By the first 2xx of each: a duplicate may come late."""
+    newest: dict[Pair, int] = {}
+    done: set[Pair] = set()
+    wrong: set[Pair] = set()
+    ordered = (r for r in requests if r.key and r.sequence and 200 <= r.status < 300)
+    for request in sorted(ordered, key=lambda r: r.t):
+        line = (request.endpoint, request.key)
+        if request.pair not in done and request.sequence < newest.get(line, 0):
+            wrong.add(request.pair)
+        done.add(request.pair)
+        newest[line] = max(newest.get(line, 0), request.sequence)
+    return frozenset(wrong)
+
+
 def read_published(path: Path) -> list[Published]:
     """A publisher's file."""
     return [Published(line["id"], line["sha256"], line["t_send"], line["t_ack"]) for line in _lines(path)]
@@ -187,7 +211,7 @@ def read_received(path: Path) -> list[Received]:
     return [
         Received(
             line["webhook-id"], line["endpoint"], line["attempt"], line["sha256"],
-            line["signature_ok"], line["status"], line["t"],
+            line["signature_ok"], line["status"], line["t"], line.get("key", ""), line.get("sequence", 0),
         )
         for line in _lines(path)
     ]  # fmt: skip

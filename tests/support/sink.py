@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import sys
 import time
 from array import array
@@ -29,6 +30,7 @@ from tests.support.samples import intended_ns, percentiles
 
 _PHRASES = {200: b"OK", 204: b"No Content", 400: b"Bad Request", 410: b"Gone", 429: b"Too Many", 500: b"Error"}
 _DATA = b',"data":'
+_SUBJECT = re.compile(rb'"subject":"([^"]*)"')
 
 
 class Endpoint:
@@ -130,6 +132,8 @@ class Sink:
             "status": status,
             "t": time.time_ns() / 1e9,
         }
+        if "webhook-sequence" in headers:
+            line |= {"key": ordering_key(body), "sequence": int(headers["webhook-sequence"])}
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._flush)
         self._lines.append(json.dumps(line))
@@ -176,6 +180,12 @@ def payload(body: bytes) -> bytes:
     """The data bytes of a webhook's body, in which `data` stands last."""
     at = body.find(_DATA)
     return body[at + len(_DATA) : -1] if at >= 0 else body
+
+
+def ordering_key(body: bytes) -> str:
+    """What the event of a webhook's body is ordered by: its subject, since no partition key is on the wire."""
+    found = _SUBJECT.search(body, 0, max(body.find(_DATA), 0))
+    return found[1].decode() if found else ""
 
 
 def _verified(verifier: Verifier | None, body: bytes, headers: dict[str, str]) -> bool:

@@ -52,6 +52,19 @@ def test_a_dead_letter_is_kept_and_not_lost() -> None:
     assert findings.dead == 1
 
 
+def test_a_later_event_of_its_key_that_was_answered_first_is_disorder_and_a_late_duplicate_is_not() -> None:
+    first = received(id="e1", key="k", sequence=1, t=2.0)
+    second = received(id="e2", key="k", sequence=2, t=3.0)
+    other = received(id="e3", key="other", sequence=1, t=4.0)
+    assert not look([], [first, second, received(id="e1", key="k", sequence=1, t=5.0), other], None, ()).disordered
+    late = received(id="e1", key="k", sequence=1, t=9.0)
+    assert look([], [received(id="e1", key="k", sequence=1, status=500, t=1.0), second, late], None, ()).disordered == {
+        ("e1", "pay")
+    }
+    unkeyed = [received(id="e2", sequence=2, t=1.0), received(id="e1", sequence=1, t=2.0)]
+    assert not look([], unkeyed, None, ()).disordered
+
+
 def test_an_event_that_nobody_sent_is_a_phantom() -> None:
     findings = look([ACKNOWLEDGED], [GOOD, received(id="e9", sha256="zz")], None, ("pay",))
     assert findings.phantom == {("e9", "pay")}
