@@ -177,8 +177,8 @@ class Dispatcher:
     async def _retry_once(self) -> None:
         await self.retries.pause(await self.retries.run_once())
 
-    async def _probe_once(self) -> None:
-        await self.breakers.run_once(self.backlog.probe_ms)
+    async def _probe_once(self) -> int:
+        return await self.breakers.run_once(self.backlog.probe_ms)
 
     def _note_taken(self, partition: Partition) -> None:
         partition.on_recorded = self.reader.fan_out
