@@ -118,7 +118,7 @@ async def _subjects(
     vault: Vault | None,
 ) -> list[Subject]:
     health = await HealthStore(redis).get([endpoint.number for endpoint in endpoints])
-    holding = [one.number for one in endpoints if one.status == "paused" or one.number in breakers]
+    holding = [one.number for one in endpoints if one.status == "paused" or one.catch_up or one.number in breakers]
     failed = await filter_errors.read(redis, endpoints)
     waiting = await _held(redis, partitions, holding)
     return [

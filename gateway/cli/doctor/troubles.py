@@ -32,6 +32,7 @@ def _judge(one: Subject, facts: Facts) -> Finding | None:
             _off(one, facts),
             _failing(one, facts),
             _paused(one, facts),
+            _catching_up(one),
             _breaker(one, facts),
             _filter(one),
             _secrets(one),
@@ -127,12 +128,21 @@ def _paused(one: Subject, facts: Facts) -> Finding | None:
     return _part(Level.NOTE, "paused", text, way_out, endpoint.paused_ms)
 
 
+def _catching_up(one: Subject) -> Finding | None:
+    replay = look.safe(one.endpoint.catch_up)
+    if not replay:
+        return None
+    text = f"catches up with replay {replay}, {_held(one.held)} until it is through"
+    way_out = f"GET /v1/replays/{replay} shows its progress; POST /v1/replays/{replay}/cancel ends it"
+    return _part(Level.NOTE, "catching_up", text, way_out)
+
+
 def _breaker(one: Subject, facts: Facts) -> Finding | None:
     breaker = one.breaker
     if breaker is None or one.endpoint.status == "disabled":
         return None
     probe = "a probe is under way" if breaker.half_open else f"next probe at {moment(breaker.next_ms)}"
-    held = f", {_held(one.held)}" if one.endpoint.status != "paused" else ""
+    held = f", {_held(one.held)}" if one.endpoint.status != "paused" and not one.endpoint.catch_up else ""
     text = f"has an open breaker{_since(breaker.opened_ms, facts)}, {probe}{held}"
     way_out = "look at its receiver; the first probe that succeeds closes the breaker and lets them go"
     return _part(Level.RISK, "breaker_open", text, way_out, breaker.opened_ms)

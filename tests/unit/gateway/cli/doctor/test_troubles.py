@@ -70,6 +70,12 @@ def test_a_pause_that_holds_as_many_as_it_may(held: int, code: str) -> None:
     assert finding.level is (Level.NOTE if code == "paused" else Level.RISK)
 
 
+def test_an_endpoint_that_catches_up_names_its_replay() -> None:
+    (finding,) = judge(subject(catch_up="rpl_1", held=1))
+    assert (finding.level, finding.code) == (Level.NOTE, "catching_up")
+    assert finding.text == "ep_1 of acme catches up with replay rpl_1, 1 delivery held until it is through"
+
+
 def test_an_open_breaker_says_when_it_is_tried_again() -> None:
     (finding,) = judge(subject(breaker=Breaker(NOW - 2 * HOUR, NOW + 1_000), held=5))
     assert (finding.level, finding.code) == (Level.RISK, "breaker_open")
