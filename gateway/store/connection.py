@@ -31,7 +31,8 @@ UNAVAILABLE = (
     exceptions.TryAgainError,
 )
 """Errors that mean: not now."""
-_REFUSALS = ("OOM", "MISCONF", "NOREPLICAS")
+_REFUSALS = ("OOM", "MISCONF", "NOREPLICAS", "UNBLOCKED")
+"""The last one ends a blocking read when the store becomes a replica."""
 
 
 class _Packed(Linked):
@@ -45,6 +46,13 @@ class _Packed(Linked):
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
         """A pipeline of commands, in one piece."""
         return [b"".join([self.pack_command(*command)[0] for command in commands])]
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """As redis-py, with its error for a connection that is found broken; uvloop has another one for it."""
+        try:
+            await super().send_packed_command(command, check_health)  # type: ignore[misc]  # redis-py's
+        except RuntimeError as error:
+            raise exceptions.ConnectionError(f"the connection broke: {error}") from error
 
 
 class _Tcp(_Packed, Connection):

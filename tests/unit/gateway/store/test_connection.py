@@ -6,7 +6,7 @@ from redis.asyncio import Connection
 
 from gateway.store import connection
 
-REFUSALS = [exceptions.ResponseError(f"{word} why") for word in ("OOM", "MISCONF", "NOREPLICAS")]
+REFUSALS = [exceptions.ResponseError(f"{word} why") for word in ("OOM", "MISCONF", "NOREPLICAS", "UNBLOCKED")]
 
 
 @pytest.mark.parametrize(
