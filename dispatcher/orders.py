@@ -49,7 +49,9 @@ class Orders:
             if order.kind in REPLAYS and not self._attempts.lanes.queue(key.endpoint).terms.replays:
                 continue
             room = free.setdefault(key.endpoint, self._attempts.lanes.free(key.endpoint))
-            if room > 0 and key not in partition.in_hand:
+            if room <= 0:
+                self._attempts.lanes.wanting.add(key.endpoint)
+            elif key not in partition.in_hand:
                 free[key.endpoint] = room - 1
                 chosen[key] = order
         return chosen

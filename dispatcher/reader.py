@@ -28,6 +28,8 @@ BLOCK_MS = 100
 """Also how long a partition that was just taken may wait for its first read."""
 UNRECORDED = 256
 """How many deliveries of one event are begun at a time before they have records: what a crash can repeat."""
+SLICE = 32
+"""How many of them in one turn of the event loop."""
 READ_COUNT = 64
 LARGEST_BYTES = 262_144
 WAITING_LIMIT = 256
@@ -140,8 +142,18 @@ class Reader:
         return progress.remaining
 
     def fan_out(self, partition: Partition, progress: Progress) -> None:
-        """Offer an event's deliveries in ascending order, as many as may be without a record."""
+        """Offer an event's deliveries in ascending order, as many as may be without a record.
+
+        A wide event takes turns with everything else that this process has to do.
+        """
+        if partition.lost or partition.released or partition.reading_stopped:
+            return
+        begun = 0
         while progress.later and progress.remaining - len(progress.later) < UNRECORDED:
+            if begun == SLICE:
+                asyncio.get_running_loop().call_soon(self.fan_out, partition, progress)
+                return
+            begun += 1
             key = ids.DeliveryKey(*progress.event.address, progress.later.popleft())
             self._holds.admit(Delivery(key, progress.event, partition, progress=progress))
 

@@ -21,7 +21,7 @@ from gateway.store import scripts
 from gateway.store.keys import RegistryKeys
 from gateway.store.registry_values import REASONS
 
-BATCH = 128
+BATCH = 32
 PAGE = 1_000
 _HEAD = struct.Struct(">IQQQB")
 _KEYS = (
