@@ -7,6 +7,8 @@ line, host, content type, agent, its own headers, the keyed state of its secrets
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from dispatcher import profiles, signatures
 from dispatcher.sender import Destination
 from gateway import wire
@@ -36,14 +38,15 @@ class Route(NamedTuple):
     shown_headers: dict[str, str]
 
 
-class Content(NamedTuple):
-    """An event in a format, for all its endpoints: the body, and the header lines that go with it."""
+class Content(msgspec.Struct, frozen=True, gc=False):
+    """An event in a format, for all its endpoints: the body, the header lines that go with it, its trace."""
 
     body: bytes
-    lines: bytes = b""
+    lines: bytes
+    trace: wire.Trace
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """One attempt: the pieces to send, and what the record of the attempt keeps (`wire.Sent`, packed)."""
 
     pieces: list[bytes]
@@ -85,8 +88,9 @@ def is_secret(header: str) -> bool:
 
 def content(event: Event, format_: Format) -> Content:
     """The event in a format."""
-    lines = _lines(wire.event_headers(event, format_)).encode("latin-1")
-    return Content(wire.body(event, format_), lines)
+    headers = wire.event_headers(event, format_)
+    lines = _lines(headers).encode("latin-1") if headers else b""
+    return Content(wire.body(event, format_), lines, wire.trace(event))
 
 
 def build(
@@ -95,7 +99,7 @@ def build(
     """The request of one attempt; `carried` is `content` in the endpoint's format."""
     webhook_id = wire.webhook_id(event, key.run).encode()
     seconds = started_ms // 1_000
-    body, more = carried
+    body, more = carried.body, carried.lines
     signature = kept = to.sign(b"%b.%d." % (webhook_id, seconds), body, started_ms)
     if key.run or not to.plain or trigger in wire.ASIDE:
         sent = wire.Sent(signature, to.endpoint.format, _policy_headers(to, event, body, started_ms))
@@ -103,8 +107,8 @@ def build(
         more = _lines((*wire.outside_order(event, key, trigger), *sent.headers)).encode("latin-1") + more
     elif to.endpoint.format != "standard":
         kept = wire.Sent(signature, to.endpoint.format).packed()
-    trace = wire.traceparent(event, key, attempt).encode()
-    head = to.template % (webhook_id, seconds, signature, attempt, trace, more, len(body))
+    traceparent = wire.traceparent(carried.trace, key, attempt).encode()
+    head = to.template % (webhook_id, seconds, signature, attempt, traceparent, more, len(body))
     return Request([head, body], kept)
 
 

@@ -54,7 +54,7 @@ _SAMPLED = 0x01
 _KNOWN_FLAGS = 0x03
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
-_text = msgspec.json.Encoder().encode
+_json = msgspec.json.Encoder().encode
 
 
 class Sent(NamedTuple):
@@ -90,21 +90,23 @@ def timestamp(event: Event) -> str:
 def body(event: Event, format_: Format = "standard") -> bytes:
     """The body in a format; `event` must have been read with its data. Texts are JSON strings in UTF-8."""
     if format_ == "standard":
-        return _standard(event)
+        data = msgspec.Raw(event.data)
+        return _json(_Standard(event.id, event.type, event.source, event.subject, timestamp(event), data))
     return _structured(event) if format_ == "cloudevents" else event.data
 
 
-def _standard(event: Event) -> bytes:
-    parts = [b'{"id":', _text(event.id), b',"type":', _text(event.type), b',"source":', _text(event.source)]
-    if event.subject:
-        parts += (b',"subject":', _text(event.subject))
-    parts += (b',"timestamp":', _text(timestamp(event)), b',"data":', event.data, b"}")
-    return b"".join(parts)
+class _Standard(msgspec.Struct, omit_defaults=True, gc=False):
+    id: str
+    type: str
+    source: str
+    subject: str = ""
+    timestamp: str = ""
+    data: msgspec.Raw = msgspec.Raw()
 
 
 def _structured(event: Event) -> bytes:
     given = {**dict(_attributes(event)), "datacontenttype": CONTENT_TYPE}
-    return b"%b,%b%b}" % (_text(given)[:-1], b'"data":', event.data)
+    return b"%b,%b%b}" % (_json(given)[:-1], b'"data":', event.data)
 
 
 def _attributes(event: Event) -> Iterator[tuple[str, str]]:
@@ -139,30 +141,41 @@ def sequence(event: Event) -> str:
     return str(event.address.ms * 1_000_000 + event.address.seq)
 
 
-def traceparent(event: Event, key: DeliveryKey, attempt: int) -> str:
-    """The W3C header of one attempt: the publisher's trace if it sent a valid one, else a trace made from the event id.
+class Trace(msgspec.Struct, frozen=True, gc=False):
+    """A trace id (32 hexadecimal digits) and its flags."""
 
-    The span id is made from delivery and attempt number. Our own trace is marked sampled, so that a receiver that
-    follows its caller does what it would do without the header.
+    id: str
+    flags: int
+
+
+def trace(event: Event) -> Trace:
+    """The publisher's trace if it sent a valid one, else a trace made from the event id.
+
+    Our own is marked sampled, so that a receiver that follows its caller does what it would do without the header.
     """
-    trace, flags = _publishers_trace(event.traceparent) or (_hex(event.id.encode(), 16), _SAMPLED)
-    span = _hex(b"%b%b%d.%d" % (trace.encode(), key.packed(), key.partition, attempt), 8)
-    return f"00-{trace}-{span}-{flags:02x}"
+    given = _publishers_trace(event.traceparent) if event.traceparent else None
+    return given or Trace(_hex(event.id.encode(), 32), _SAMPLED)
 
 
-def _publishers_trace(text: str) -> tuple[str, int] | None:
-    match = _TRACEPARENT.fullmatch(text) if text else None
+def traceparent(trace: Trace, key: DeliveryKey, attempt: int) -> str:
+    """The W3C header of one attempt; the span id is made from delivery and attempt number."""
+    span = _hex(b"%b%b%d.%d" % (trace.id.encode(), key.packed(), key.partition, attempt), 16)
+    return f"00-{trace.id}-{span}-{trace.flags:02x}"
+
+
+def _publishers_trace(text: str) -> Trace | None:
+    match = _TRACEPARENT.fullmatch(text)
     if match is None:
         return None
-    number, trace, parent, flags, more = match.groups()
-    if number == "ff" or (number == "00" and more) or not trace.strip("0") or not parent.strip("0"):
+    number, found, parent, flags, more = match.groups()
+    if number == "ff" or (number == "00" and more) or not found.strip("0") or not parent.strip("0"):
         return None
-    return trace, int(flags, 16) & _KNOWN_FLAGS
+    return Trace(found, int(flags, 16) & _KNOWN_FLAGS)
 
 
-def _hex(source: bytes, size: int) -> str:
-    digest = hashlib.sha256(source).digest()[:size]
-    return (digest if any(digest) else digest[:-1] + b"\x01").hex()
+def _hex(source: bytes, digits: int) -> str:
+    found = hashlib.sha256(source).hexdigest()[:digits]
+    return found if found.strip("0") else "1".zfill(digits)
 
 
 def headers(
@@ -186,7 +199,7 @@ def headers(
         ("webhook-timestamp", str(started_ms // 1_000)),
         ("webhook-signature", sent.signature.decode("ascii")),
         ("webhook-attempt", str(attempt)),
-        ("traceparent", traceparent(event, key, attempt)),
+        ("traceparent", traceparent(trace(event), key, attempt)),
         *outside_order(event, key, trigger),
         *sent.headers,
         *event_headers(event, sent.format),

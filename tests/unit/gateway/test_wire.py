@@ -109,7 +109,7 @@ def test_headers_stand_in_their_order_and_the_endpoints_own_come_last() -> None:
         ("webhook-timestamp", "1764000000"),
         ("webhook-signature", "v1,abc"),
         ("webhook-attempt", "2"),
-        ("traceparent", wire.traceparent(EVENT, KEY, 2)),
+        ("traceparent", wire.traceparent(wire.trace(EVENT), KEY, 2)),
         ("x-team", "a"),
     ]
 
@@ -169,7 +169,7 @@ def test_what_is_sent_is_what_a_receiver_verifies() -> None:
     ],
 )
 def test_a_valid_trace_is_continued(given_text: str, flags: str) -> None:
-    made = wire.traceparent(change(traceparent=given_text), KEY, 1)
+    made = wire.traceparent(wire.trace(change(traceparent=given_text)), KEY, 1)
     assert FORM.fullmatch(made)
     assert made.startswith(f"00-{TRACE}-")
     assert made.endswith(f"-{flags}")
@@ -190,16 +190,16 @@ def test_a_valid_trace_is_continued(given_text: str, flags: str) -> None:
     ],
 )
 def test_an_invalid_trace_is_replaced_by_one_made_from_the_event_id(given_text: str) -> None:
-    made = wire.traceparent(change(traceparent=given_text), KEY, 1)
+    made = wire.traceparent(wire.trace(change(traceparent=given_text)), KEY, 1)
     assert made.startswith(f"00-{hashlib.sha256(b'order-1').hexdigest()[:32]}-")
     assert made.endswith("-01")
 
 
 def test_the_span_is_the_same_for_the_same_attempt_and_new_for_any_other() -> None:
     spans = {
-        wire.traceparent(EVENT, key, number)
+        wire.traceparent(wire.trace(EVENT), key, number)
         for key in (KEY, KEY._replace(endpoint=10), KEY._replace(partition=1), KEY._replace(run=1))
         for number in (1, 2, 11)
     }
     assert len(spans) == 12
-    assert wire.traceparent(EVENT, KEY, 1) == wire.traceparent(EVENT, KEY, 1)
+    assert wire.traceparent(wire.trace(EVENT), KEY, 1) == wire.traceparent(wire.trace(EVENT), KEY, 1)

@@ -182,7 +182,7 @@ async def test_the_request_of_an_attempt_is_what_was_sent(gateway: ReadingGatewa
         "webhook-timestamp": "1764000005",
         "webhook-signature": "v1,abc",
         "webhook-attempt": "2",
-        "traceparent": wire.traceparent(event, key, 2),
+        "traceparent": wire.traceparent(wire.trace(event), key, 2),
         "x-team": "a",
         "content-length": str(len(wire.body(event))),
     }
