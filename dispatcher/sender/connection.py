@@ -32,6 +32,7 @@ class Owner(Protocol):
     clock: Clock
     deadlines: Deadlines
     limits: Limits
+    tls_context: tls.ClientContext
 
     def release(self, connection: "Connection") -> None:
         """The connection is idle and may be used again."""
@@ -177,6 +178,9 @@ class Connection(asyncio.Protocol):
         if not self._used:
             self._used = True
             self._heed_announcement()
+            encrypted = self._transport.get_extra_info("ssl_object")
+            if encrypted is not None:
+                self._owner.tls_context.remember(encrypted)
         # A request that is not written in full leaves the connection in the middle of it.
         if response.keep_alive and self._idle_seconds > 0 and not self._transport.get_write_buffer_size():
             response.reset()

@@ -42,7 +42,6 @@ class Slots(Owner, Protocol):
     """The pool, as an opening sees it."""
 
     egress: Egress
-    tls_context: ssl.SSLContext
 
     def opened(self, opening: "Opening", connection: Connection) -> None:
         """The opening's socket is this connection now."""

@@ -1,7 +1,6 @@
 """Connections by destination: last in first out, dropped when idle too long, bounded in number over all."""
 
 import asyncio
-import ssl
 from collections import Counter
 from collections.abc import Callable
 
@@ -9,6 +8,7 @@ from dispatcher.sender.connection import Connection
 from dispatcher.sender.deadlines import Deadlines
 from dispatcher.sender.limits import Limits
 from dispatcher.sender.opening import Opening
+from dispatcher.sender.tls import ClientContext
 from gateway.clock import Clock
 from gateway.egress import Egress
 
@@ -23,7 +23,7 @@ class Pool:
     """
 
     def __init__(
-        self, egress: Egress, clock: Clock, deadlines: Deadlines, tls_context: ssl.SSLContext, limits: Limits
+        self, egress: Egress, clock: Clock, deadlines: Deadlines, tls_context: ClientContext, limits: Limits
     ) -> None:
         self.egress = egress
         self.clock = clock

@@ -32,7 +32,7 @@ class Sender:
         limits = limits or Limits()
         self._monotonic = clock.monotonic
         self._deadlines = Deadlines(clock, asyncio.get_running_loop(), limits.tick_seconds)
-        self._pool = Pool(egress, clock, self._deadlines, tls.client_context(ca_file), limits)
+        self._pool = Pool(egress, clock, self._deadlines, tls.client_context(ca_file, clock), limits)
         self._take = self._pool.take
         self._closed = False
 
