@@ -13,14 +13,15 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
 from gateway import tasks
 from gateway.api.body import Receive
-from gateway.api.limits import ASGIApp, Edge
+from gateway.api.http1.direct import Prepared
+from gateway.api.limits import Begin, Edge
 from gateway.api.openapi import Operation, Route
 from gateway.api.resource import Resource, no_such_path
 from gateway.api.routes import HOT, ROUTES
@@ -33,11 +34,23 @@ RETRY_SECONDS = 0.5
 log = logging.getLogger("hookline.gateway")
 
 
+class HotRoute(Protocol):
+    """An ASGI callable ahead of routing that may know a shorter way."""
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """One request."""
+        ...
+
+    def prepare(self, query: bytes, headers: Mapping[bytes, bytes]) -> Begin | None:
+        """What to do with the bodies of requests with this head; None: nothing but the call."""
+        ...
+
+
 class Opened(NamedTuple):
     """What exists once the store answers: the services, the hot routes by (method, path), what runs beside."""
 
     services: Services
-    hot: Mapping[tuple[str, str], ASGIApp]
+    hot: Mapping[tuple[str, str], HotRoute]
     loops: Sequence[Callable[[], Coroutine[Any, Any, None]]]
 
 
@@ -67,6 +80,11 @@ class Gateway:
             await self._edge(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+
+    def prepare(self, scope: MutableMapping[str, Any]) -> Prepared | None:
+        """What is left to do for requests with this head on the direct way, see `http1.direct`."""
+        hot = self._opened.hot.get((scope["method"], scope["path"])) if self._opened is not None else None
+        return None if hot is None else self._edge.prepare(scope, hot.prepare)
 
     def current(self) -> Services | None:
         """The services; None until the store answered."""

@@ -66,7 +66,11 @@ class Authenticator:
 
     def authenticate(self, authorization: bytes) -> ApiKey | None:
         """The key of a raw Authorization header if it is remembered; None means: ask `identify`. No I/O."""
-        key = self._remembered.get(hashlib.sha256(authorization).digest())
+        return self.remembered(digest(authorization))
+
+    def remembered(self, header_digest: bytes) -> ApiKey | None:
+        """The same by the digest of the header."""
+        key = self._remembered.get(header_digest)
         if key is None or self._clock.monotonic() - self._read_at > FRESH_SECONDS:
             return None
         return key
@@ -86,7 +90,7 @@ class Authenticator:
         if found is None:
             raise Problem("unauthorized", "this API key does not exist or was revoked")
         if generation == self._generation and len(self._remembered) < MAXIMUM_REMEMBERED:
-            self._remembered[hashlib.sha256(authorization).digest()] = found
+            self._remembered[digest(authorization)] = found
         return found
 
     def forget(self) -> None:
@@ -124,6 +128,11 @@ class Authenticator:
             self.forget()
         self._read_at = asked_at
         return len(found.changes)
+
+
+def digest(authorization: bytes) -> bytes:
+    """What a raw Authorization header is remembered by."""
+    return hashlib.sha256(authorization).digest()
 
 
 def require_scope(key: ApiKey, scope: Scope) -> None:

@@ -9,6 +9,8 @@
 | TRACE and CONNECT | 405 |
 | Content-Encoding | 415, nothing is decompressed |
 
+A head that breaks none of these can be prepared once for all requests that have it (`prepare`, see `http1.direct`).
+
 Every answer carries `x-request-id`: the caller's, if it is a plain token, else a new one. A Problem raised anywhere
 below becomes its RFC 9457 answer, an error of the store a 503, any other error a 500 that says nothing of its cause.
 
@@ -19,11 +21,12 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any
 
 from gateway import problems
 from gateway.api.body import Receive
+from gateway.api.http1.direct import App, Reply
 from gateway.problems import Problem, Send
 from gateway.store import connection
 
@@ -39,6 +42,8 @@ _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Begin = Callable[[bytes, Reply], bool]
+"""What a hot route does with one body, on the direct way; False: the ordinary way."""
 log = logging.getLogger("hookline.gateway")
 
 
@@ -83,22 +88,39 @@ class Edge:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """One request."""
+        await self.serve(self._app, scope, receive, send)
+
+    async def serve(self, app: ASGIApp, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """One request for an application of its own."""
         pairs = scope["headers"]
         headers = dict(pairs)
-        given = headers.get(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            request_id = given.decode()
-        else:
-            request_id = f"req_{self._prefix}{next(self._numbers):08x}"
+        request_id = _given_id(headers) or self.new_id()
         scope["head"] = Head(request_id, headers)
         outgoing = _Outgoing(send, request_id)
         try:
             self._check(scope, pairs, headers)
-            await self._app(scope, receive, outgoing)
+            await app(scope, receive, outgoing)
         except Exception as error:  # noqa: BLE001 - the last place that can answer
             problem = _problem_of(error, request_id)
             if not outgoing.started:
                 await problems.send(problem, request_id, outgoing)
+
+    def new_id(self) -> str:
+        """A request id."""
+        return f"req_{self._prefix}{next(self._numbers):08x}"
+
+    def prepare(
+        self, scope: MutableMapping[str, Any], route: Callable[[bytes, Mapping[bytes, bytes]], Begin | None]
+    ) -> "Ready | None":
+        """What is left to do for requests with this head, if it breaks no rule and `route(query, headers)` knows it."""
+        pairs = scope["headers"]
+        headers = dict(pairs)
+        try:
+            self._check(scope, pairs, headers)
+        except Problem:
+            return None
+        begin = route(scope["query_string"], headers)
+        return None if begin is None else Ready(self, begin, _given_id(headers))
 
     def _check(
         self, scope: MutableMapping[str, Any], pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes]
@@ -116,6 +138,41 @@ class Edge:
         _check_framing(scope, headers)
         if raw_path not in self._clean_paths:
             _check_path(raw_path)
+
+
+class Ready:
+    """A prepared head; see `http1.direct.Prepared`."""
+
+    __slots__ = ("_edge", "_request_id", "begin")
+
+    def __init__(self, edge: Edge, begin: Begin, request_id: str | None) -> None:
+        self._edge, self._request_id = edge, request_id
+        self.begin = begin
+
+    def headers(self, length: int) -> list[tuple[bytes, bytes]]:
+        """Of an answer with so many bytes of JSON."""
+        request_id = self._request_id or self._edge.new_id()
+        return [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % length),
+            (b"x-request-id", request_id.encode()),
+        ]
+
+    def failing(self, error: BaseException) -> App:
+        """An application that raises this behind the edge."""
+
+        async def fail(_scope: MutableMapping[str, Any], _receive: Receive, _send: Send) -> None:
+            raise error
+
+        def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+            return self._edge.serve(fail, scope, receive, send)
+
+        return app
+
+
+def _given_id(headers: Mapping[bytes, bytes]) -> str | None:
+    given = headers.get(b"x-request-id")
+    return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else None
 
 
 def _check_repeated(pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes]) -> None:

@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator
 from redis.asyncio import Redis
 
 from gateway.api import publish, publish_batch
-from gateway.api.app import Opened
+from gateway.api.app import HotRoute, Opened
 from gateway.api.auth import Authenticator
-from gateway.api.limits import ASGIApp
 from gateway.api.owners import Owners
 from gateway.api.public_keys import PublicKeys
 from gateway.api.publish import Publish, Publisher
@@ -119,7 +118,7 @@ def _opened(services: Services, commit: GroupCommit) -> Opened:
     limit = services.settings.event_bytes
     authenticator = services.authenticator
     publisher = Publisher(services.redis, services.partitions, commit, services.fullness)
-    hot: dict[tuple[str, str], ASGIApp] = {
+    hot: dict[tuple[str, str], HotRoute] = {
         ("POST", publish.OPERATION.path): Publish(authenticator, publisher, limit),
         ("POST", publish_batch.OPERATION.path): PublishBatch(authenticator, publisher, limit),
     }

@@ -5,7 +5,7 @@ its outcome is not known; the same batch sent again then completes it, since eve
 """
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from gateway.api import auth
 from gateway.api.body import WHOLE, Receive, read_body
 from gateway.api.call import require_media_type
+from gateway.api.limits import Begin
 from gateway.api.openapi import Operation
 from gateway.api.publish import IDEMPOTENCY_KEY, Publisher, answer, identify
 from gateway.ingest import envelope
@@ -60,6 +61,10 @@ class PublishBatch:
 
     def __init__(self, authenticator: auth.Authenticator, publisher: Publisher, limit: int) -> None:
         self._authenticator, self._publisher, self._limit = authenticator, publisher, limit
+
+    def prepare(self, _query: bytes, _headers: Mapping[bytes, bytes]) -> Begin | None:
+        """Never: a batch is worth a task."""
+        return None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """One request; raises Problem, which the edge answers."""

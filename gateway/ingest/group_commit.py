@@ -1,7 +1,7 @@
 """Group commit: the events that arrive while a flush is under way make the next one.
 
-    submit -> queue -> claims (given id with an ordering key; one round trip) -> appends, one script per partition, all
-    in one round trip, one fsync -> futures
+    begin -> queue -> claims (given id with an ordering key; one round trip) -> appends, one script per partition, all
+    in one round trip, one fsync -> whoever waits is told
 
 An event with an ordering key goes to that key's partition, one with only a given id to that id's; the others of a flush
 go together to one partition, another one for each flush, since a script for many costs less than many scripts.
@@ -9,9 +9,10 @@ go together to one partition, another one for each flush, since a script for man
 
 import asyncio
 import itertools
-from collections.abc import Sequence
-from typing import NamedTuple
+import logging
+from collections.abc import Callable, Sequence
 
+from redis import exceptions
 from redis.asyncio import Redis
 
 from gateway import ids
@@ -23,11 +24,24 @@ QUEUE_EVENTS = 8_192
 QUEUE_BYTES = 64 * 1_048_576
 FLUSH_EVENTS = 1_024
 FLUSH_BYTES = 4 * 1_048_576
+_ANY = -1
 
 
-class _Waiting(NamedTuple):
-    event: NewEvent
-    done: asyncio.Future[log.Appended]
+logger = logging.getLogger("hookline.gateway")
+Result = log.Appended | BaseException
+"""What became of an event; an error means that it is not known."""
+Tell = Callable[[int, Result], None]
+"""Called once, with the index that was given."""
+
+
+class _Waiting:
+    __slots__ = ("event", "index", "target", "tell")
+
+    def __init__(self, event: NewEvent, target: int, tell: Tell, index: int) -> None:
+        self.event = event
+        self.target = target
+        self.tell: Tell | None = tell
+        self.index = index
 
 
 class GroupCommit:
@@ -40,17 +54,33 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._turn = itertools.cycle(range(len(partitions)))
 
-    def submit(self, event: NewEvent) -> asyncio.Future[log.Appended]:
-        """Queue an event; the future has its outcome, or the store's error when the outcome is not known.
+    def begin(self, event: NewEvent, tell: Tell, index: int = 0) -> None:
+        """Queue an event; `tell` gets its outcome with the index. It must not raise, and may be called at any moment.
 
         Raises Problem `overloaded` when too much waits already.
         """
         if len(self._queue) >= QUEUE_EVENTS or self._bytes >= QUEUE_BYTES:
             raise Problem("overloaded", f"{len(self._queue)} events wait for the store")
-        done: asyncio.Future[log.Appended] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(event, done))
+        named = event.ordering_key or event.id
+        target = ids.partition_of(named, len(self._partitions)) if named else _ANY
+        self._queue.append(_Waiting(event, target, tell, index))
         self._bytes += len(event.data)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def submit(self, event: NewEvent) -> asyncio.Future[log.Appended]:
+        """The same with a future, which has the outcome, or the store's error when the outcome is not known."""
+        done: asyncio.Future[log.Appended] = asyncio.get_running_loop().create_future()
+
+        def tell(_index: int, result: Result) -> None:
+            if done.done():
+                return
+            if isinstance(result, BaseException):
+                done.set_exception(result)
+            else:
+                done.set_result(result)
+
+        self.begin(event, tell)
         return done
 
     async def run(self) -> None:
@@ -69,11 +99,10 @@ class GroupCommit:
             await self._append(ready)
         except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever it was
             for waiting in batch:
-                if not waiting.done.done():
-                    waiting.done.set_exception(error)
+                _answer(waiting, error)
         except asyncio.CancelledError:
             for waiting in batch:
-                waiting.done.cancel()
+                _answer(waiting, exceptions.ConnectionError("the gateway ended before the store answered"))
             raise
         return len(batch)
 
@@ -91,9 +120,7 @@ class GroupCommit:
 
     async def _claim(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Claim the ids that need it; what is in conflict is answered here, the rest goes on."""
-        wanted = [
-            w for w in batch if w.event.id and w.event.ordering_key and self._home(w.event) != self._target(w.event)
-        ]
+        wanted = [w for w in batch if w.event.id and w.event.ordering_key and self._home(w.event) != w.target]
         if not wanted:
             return batch
         held = {id(waiting) for waiting in await self._hold(wanted)}
@@ -124,13 +151,13 @@ class GroupCommit:
     async def _run_claims(self, wanted: list[_Waiting], *, take_over: bool = False) -> list[tuple[_Waiting, log.Claim]]:
         """Claim ids for the partitions of their events; the ones whose claim failed are told so and left out."""
         calls = [
-            log.claim_call(self._partitions[self._home(w.event)], w.event, self._target(w.event), take_over=take_over)
+            log.claim_call(self._partitions[self._home(w.event)], w.event, w.target, take_over=take_over)
             for w in wanted
         ]
         claims = []
         for waiting, answer in zip(wanted, await scripts.run_all(self._redis, calls), strict=True):
             if isinstance(answer, BaseException):
-                _fail(waiting, answer)
+                _answer(waiting, answer)
             else:
                 claims.append((waiting, log.read_claim(answer)))
         return claims
@@ -156,7 +183,7 @@ class GroupCommit:
         for (append, part), answer in zip(calls, answers, strict=True):
             if isinstance(answer, BaseException):
                 for waiting in part:
-                    _fail(waiting, answer)
+                    _answer(waiting, answer)
                 continue
             for waiting, appended in zip(part, append.read(answer), strict=True):
                 if appended.address is None:
@@ -169,26 +196,22 @@ class GroupCommit:
         free = next(self._turn)
         groups: dict[int, list[_Waiting]] = {}
         for waiting in batch:
-            event = waiting.event
-            named = event.ordering_key or event.id
-            groups.setdefault(self._target(event) if named else free, []).append(waiting)
+            groups.setdefault(free if waiting.target == _ANY else waiting.target, []).append(waiting)
         return groups
-
-    def _target(self, event: NewEvent) -> int:
-        return ids.partition_of(event.ordering_key or event.id, len(self._partitions))
 
     def _home(self, event: NewEvent) -> int:
         return ids.partition_of(event.id, len(self._partitions))
 
 
-def _answer(waiting: _Waiting, appended: log.Appended) -> None:
-    if not waiting.done.done():
-        waiting.done.set_result(appended)
-
-
-def _fail(waiting: _Waiting, error: BaseException) -> None:
-    if not waiting.done.done():
-        waiting.done.set_exception(error)
+def _answer(waiting: _Waiting, result: Result) -> None:
+    """Tell whoever waits, once."""
+    tell, waiting.tell = waiting.tell, None
+    if tell is None:
+        return
+    try:
+        tell(waiting.index, result)
+    except Exception:
+        logger.exception("answer.failed")
 
 
 def _parts(group: list[_Waiting]) -> list[list[_Waiting]]:

@@ -81,9 +81,9 @@ class Wire:
             if link.is_sound:
                 return link
             await link.shut()
-        link: Link = self._pool.make_connection()
-        await link.open()
-        return link
+        fresh: Link = self._pool.make_connection()
+        await fresh.open()
+        return fresh
 
     async def close(self) -> None:
         """Close what is idle."""

@@ -7,9 +7,9 @@ from collections import deque
 
 import httptools
 
-from gateway import problems
 from gateway.api.body import WHOLE
 from gateway.api.http1 import wire
+from gateway.api.http1.direct import App, Direct, Head
 from gateway.api.http1.exchange import Exchange
 from gateway.api.http1.shared import READ_BYTES, Shared
 from gateway.problems import Problem
@@ -29,7 +29,8 @@ class Connection(asyncio.BufferedProtocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._client: tuple[str, int] | None = None
-        self._queue: deque[Exchange | Problem] = deque()
+        self._queue: deque[Exchange | Direct | Problem] = deque()
+        self._known: Head | None = None
         self._running = False
         self._reading: Exchange | None = None  # the request whose body is coming
         self._url = b""
@@ -64,6 +65,9 @@ class Connection(asyncio.BufferedProtocol):
         """Bytes came."""
         if self._dropping:
             return
+        fresh = not (self._queue or self._in_head or self._reading is not None)
+        if fresh and self._known is not None and self._begin_known(self._known, bytes(self._shared.buffer[:nbytes])):
+            return
         self._quiet += nbytes
         try:
             self._parser.feed_data(self._shared.buffer[:nbytes])
@@ -75,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(Problem("malformed_request", str(error)))
         else:
             self._check_parsed(nbytes)
-        self._pump()
+        self._pump(nbytes if fresh else 0)
 
     def eof_received(self) -> bool:
         """The client sends no more; True keeps the way back open for answers that are due."""
@@ -167,29 +171,59 @@ class Connection(asyncio.BufferedProtocol):
             self._queue.append(problem)
         self._pump()
 
-    def _pump(self) -> None:
-        """Start what is next, if nothing runs."""
+    def _pump(self, nbytes: int = 0) -> None:
+        """Start what is next, if nothing runs; `nbytes` were read since nothing was due."""
         if self._running or not self._queue:
             return
         item = self._queue[0]
         if isinstance(item, Exchange):
-            self._running = True
             item.scope[WHOLE] = item.complete
+            prepared = self._shared.prepare(item.scope) if item.complete and item.keep_alive else None
+            if prepared is not None:
+                alone = nbytes if len(self._queue) == 1 and not self._in_head else 0
+                self._known = head = Head(item.scope, prepared, bytes(self._shared.buffer[:alone]))
+                if self._begin(Direct(self, head, item.pending)):
+                    return
+            self._running = True
             self._shared.start(item)
             return
-        self._queue.popleft()
-        request_id = f"req_{secrets.token_hex(10)}"
-        status, headers, body = problems.render(item, request_id)
-        headers.append((b"x-request-id", request_id.encode()))
-        framed = wire.frame(status, headers, len(body), self._shared.date, closes=True)
-        self._write(framed.head + body)
-        self._end(lingers=True)
+        if isinstance(item, Problem):
+            self._queue.popleft()
+            self._write(wire.refusal(item, f"req_{secrets.token_hex(10)}", self._shared.date))
+            self._end(lingers=True)
 
-    def finish(self, exchange: Exchange) -> None:
+    def _begin_known(self, head: Head, read: bytes) -> bool:
+        """Begin what was read, with nothing else due, if it is a whole request with this head."""
+        body = head.body_of(read)
+        return body is not None and self._begin(Direct(self, head, body))
+
+    def _begin(self, direct: Direct) -> bool:
+        """Begin what is first on the direct way; False: the ordinary way."""
+        if not direct.begin():
+            return False
+        if self._queue:
+            self._queue[0] = direct
+        else:
+            self._queue.append(direct)
+        self._running = True
+        self._shared.running += 1
+        return True
+
+    def go_ordinary(self, direct: Direct, app: App | None) -> None:
+        """Let an application answer what was begun on the direct way."""
+        exchange = Exchange(self, direct.head.scope_of(direct.body), keep_alive=True, expects=False)
+        exchange.body(direct.body)
+        exchange.end()
+        exchange.scope[WHOLE] = True
+        self._queue[0] = exchange
+        self._shared.running -= 1
+        self._shared.start(exchange, app)
+
+    def finish(self, exchange: Exchange | Direct) -> None:
         """The answer of the running request is there: send it, go on with the next."""
         closes = self._shared.draining or not exchange.keep_alive or not exchange.complete
         framed = wire.frame(exchange.status, exchange.headers, len(exchange.answer), self._shared.date, closes=closes)
-        self._write(framed.head if exchange.scope["method"] == "HEAD" else framed.head + exchange.answer)
+        self._write(framed.head if exchange.is_head else framed.head + exchange.answer)
         self._queue.popleft()
         self._running = False
         if framed.closes or (self._half_closed and not self._queue):
@@ -201,6 +235,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._shared.times.head if self._in_head else self._shared.times.idle
             )
         self.want_more()
+        if isinstance(exchange, Direct):
+            self._shared.ended()
 
     def invite(self) -> None:
         """Ask a client that waits for it to send its body."""

@@ -56,6 +56,11 @@ class Exchange:
         """held here, since the loop holds its tasks only weakly"""
 
     @property
+    def is_head(self) -> bool:
+        """Whether only the headers of the answer go out."""
+        return bool(self.scope["method"] == "HEAD")
+
+    @property
     def is_backed_up(self) -> bool:
         """Whether more body waits than the application should have waiting."""
         return self._size > WINDOW
@@ -75,6 +80,11 @@ class Exchange:
         """Nothing more will come, and nobody may be there to read the answer."""
         self._gone = True
         self._wake()
+
+    @property
+    def pending(self) -> bytes:
+        """The body that came and was not read."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -5,7 +5,8 @@ import contextlib
 from email.utils import formatdate
 
 from gateway.api.http1.connection import Connection
-from gateway.api.http1.shared import App, Shared, Times
+from gateway.api.http1.direct import App, Prepare, never
+from gateway.api.http1.shared import Shared, Times
 from gateway.clock import Clock
 
 TICK_SECONDS = 0.25
@@ -14,11 +15,14 @@ BACKLOG = 1_024
 
 
 class Listener:
-    """One listening socket; `app` is an ASGI callable that answers every request by itself, errors too."""
+    """One listening socket; `app` is an ASGI callable that answers every request by itself, errors too.
 
-    def __init__(self, app: App, clock: Clock, times: Times | None = None) -> None:
+    `prepare` knows the requests that can do without it.
+    """
+
+    def __init__(self, app: App, clock: Clock, times: Times | None = None, prepare: Prepare = never) -> None:
         self._clock = clock
-        self._shared = Shared(app, asyncio.get_running_loop(), times or Times())
+        self._shared = Shared(app, asyncio.get_running_loop(), times or Times(), prepare)
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Coroutine, MutableMapping
-from typing import Any, Protocol
+from typing import Protocol
 
+from gateway.api.http1.direct import App, Prepare, never
 from gateway.api.http1.exchange import Exchange
 
 READ_BYTES = 65_536
-App = Callable[[MutableMapping[str, Any], Any, Any], Coroutine[Any, Any, None]]
 
 
 class Kept(Protocol):
@@ -49,8 +48,9 @@ class Shared:
     while draining.
     """
 
-    def __init__(self, app: App, loop: asyncio.AbstractEventLoop, times: Times) -> None:
+    def __init__(self, app: App, loop: asyncio.AbstractEventLoop, times: Times, prepare: Prepare = never) -> None:
         self.app = app
+        self.prepare = prepare
         self.times = times
         self.loop = loop
         self.buffer = memoryview(bytearray(READ_BYTES))
@@ -60,17 +60,21 @@ class Shared:
         self.draining = False
         self.date = b""
 
-    def start(self, exchange: Exchange) -> None:
-        """Call the application."""
+    def start(self, exchange: Exchange, app: App | None = None) -> None:
+        """Call the application, or another one in its place."""
         self.running += 1
-        exchange.task = self.loop.create_task(self._call(exchange))
+        exchange.task = self.loop.create_task(self._call(exchange, app or self.app))
 
-    async def _call(self, exchange: Exchange) -> None:
+    async def _call(self, exchange: Exchange, app: App) -> None:
         try:
-            await self.app(exchange.scope, exchange.receive, exchange.send)
+            await app(exchange.scope, exchange.receive, exchange.send)
         finally:
-            self.running -= 1
             exchange.task = None
             exchange.abandon()
-            if self.draining and not self.running:
-                self.idle.set()
+            self.ended()
+
+    def ended(self) -> None:
+        """A request has ended."""
+        self.running -= 1
+        if self.draining and not self.running:
+            self.idle.set()

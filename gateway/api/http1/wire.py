@@ -7,6 +7,8 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from gateway import problems
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -79,3 +81,10 @@ def frame(status: int, headers: RawHeaders, length: int, date: bytes, *, closes:
         parts.append(b"content-length: %d\r\n" % length)
     parts.append(b"connection: close\r\n\r\n" if closes else b"\r\n")
     return Framed(b"".join(parts), closes)
+
+
+def refusal(problem: problems.Problem, request_id: str, date: bytes) -> bytes:
+    """The whole answer to what cannot be read; it closes the connection."""
+    status, headers, body = problems.render(problem, request_id)
+    headers.append((b"x-request-id", request_id.encode()))
+    return frame(status, headers, len(body), date, closes=True).head + body

@@ -117,3 +117,34 @@ async def test_the_loop_serves_until_it_is_cancelled(bench: Bench) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def test_whoever_waits_is_told_once_even_if_it_fails(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[tuple[int, object]] = []
+
+    def failing(_index: int, _result: object) -> None:
+        raise RuntimeError("the connection is gone")
+
+    bench.commit.begin(event("1"), failing)
+    bench.commit.begin(event("2"), lambda index, result: told.append((index, result)), 7)
+    await bench.commit.run_once()
+    assert "answer.failed" in caplog.text
+    ((index, result),) = told
+    assert index == 7
+    assert isinstance(result, log.Appended)
+
+
+async def test_a_gateway_that_ends_says_that_the_outcome_is_not_known(valkey_server: ValkeyServer) -> None:
+    redis = connection.connect(valkey_server.url)
+    commit = GroupCommit(redis, [keys.PartitionKeys(0, 1)])
+    await redis.ping()
+    valkey_server.pause()
+    future = commit.submit(event())
+    task = asyncio.create_task(commit.run_once())
+    await asyncio.wait([task], timeout=0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert connection.is_unavailable(future.exception() or AssertionError())
+    valkey_server.resume()
+    await redis.aclose()

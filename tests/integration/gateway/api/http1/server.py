@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from gateway.api.http1.direct import Prepare, never
 from gateway.api.http1.listener import Listener
 from gateway.api.http1.shared import Times
 from gateway.clock import SystemClock
@@ -97,10 +98,10 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(times: Times = QUICK) -> AsyncIterator[Served]:
+async def serving(times: Times = QUICK, prepare: Prepare = never) -> AsyncIterator[Served]:
     """A listener on a free port."""
     echo = Echo()
-    listener = Listener(echo.__call__, SystemClock(), times)
+    listener = Listener(echo.__call__, SystemClock(), times, prepare)
     served = Served(listener, await listener.open("127.0.0.1", 0), echo)
     try:
         yield served
