@@ -6,6 +6,7 @@ probe got through to is enabled, so that a crash between the two repeats the att
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
@@ -26,6 +27,7 @@ from gateway.settings import Settings
 from gateway.store.work import Kind
 
 HISTOGRAM_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 15_000)
+_BOUNDS = (*map(str, HISTOGRAM_MS), "+Inf")
 HEAD_KEPT = 2_048
 log = logging.getLogger("dispatcher.attempts")
 
@@ -154,13 +156,11 @@ class Attempts:
         self._breakers.note(delivery.endpoint, success=verdict.success)
         self.lanes.heed(delivery.endpoint, success=verdict.success, slower=outcome.says_slower(result))
         attempt = self._describe(delivery, route, signature, result)
-        settle = partial(self._settle, delivery, verdict, attempt)
-        if verdict.gone:
-            self._later(self._first(self._disable(delivery, result), delivery, settle))
-        elif recovered:
-            self._later(self._first(self.on_recovered(delivery), delivery, settle))
-        else:
-            settle()
+        if not verdict.gone and not recovered:
+            self._settle(delivery, verdict, attempt)
+            return
+        effect = self._disable(delivery, result) if verdict.gone else self.on_recovered(delivery)
+        self._later(self._first(effect, delivery, partial(self._settle, delivery, verdict, attempt)))
 
     def _settle(self, delivery: Delivery, verdict: outcome.Verdict, attempt: bytes) -> None:
         if delivery.partition.lost:
@@ -183,8 +183,7 @@ class Attempts:
 
     def _measure(self, delivery: Delivery, result: Result) -> None:
         timings = delivery.partition.timings
-        bound = next((str(b) for b in HISTOGRAM_MS if result.duration_ms <= b), "+Inf")
-        timings[bound] += 1
+        timings[_BOUNDS[bisect_left(HISTOGRAM_MS, result.duration_ms)]] += 1
         timings["count"] += 1
         timings["sum"] += int(result.duration_ms * 1_000)
 

@@ -38,7 +38,7 @@ class Delivery:
     """
 
     __slots__ = (
-        "attempt", "chain", "event", "key", "kind", "order", "partition", "progress",
+        "attempt", "chain", "endpoint", "event", "key", "kind", "order", "partition", "progress",
         "queued", "record", "run", "running", "since", "started_ms", "trigger",
     )  # fmt: skip
 
@@ -53,6 +53,7 @@ class Delivery:
         order: Order | None = None,
     ) -> None:
         self.key, self.event, self.partition, self.trigger = key, event, partition, trigger
+        self.endpoint = key.endpoint
         self.record, self.progress, self.order = record, progress, order
         self.kind = order.kind if order else None
         self.run = order.run if order else 0
@@ -67,8 +68,3 @@ class Delivery:
     def old(self) -> Record:
         """Its record, or what it would be before anything happened."""
         return self.record or Record(State.PENDING, chain=self.chain)
-
-    @property
-    def endpoint(self) -> int:
-        """The endpoint's number."""
-        return self.key.endpoint
