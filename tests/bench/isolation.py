@@ -39,6 +39,7 @@ ADVERSE = (
 DEADLINE_SECONDS = 8
 """Of an attempt: shorter than the default, so that a phase alone need not wait so long."""
 WORST_SECONDS = 4.0
+RATE, WEIGHT = 400.0, 2
 _STORE = {"maxmemory": "2gb", "stream-node-max-bytes": "16384"}
 _DISPATCHER = ("tests.support.slow_names",)
 
@@ -178,6 +179,11 @@ def run(
     return figures(phases)
 
 
+def measure(quick: bool) -> list[Figure]:
+    """The row of the bench."""
+    return run(3.0 if quick else 8.0, 2 if quick else 4, RATE, WEIGHT)
+
+
 def figures(phases: dict[bool, list[dict[str, Any]]]) -> list[Figure]:
     """Medians over the phases of a kind; growth of memory from the first phase to the largest."""
 
@@ -208,8 +214,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.isolation")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rate", type=float, default=400.0)
-    parser.add_argument("--weight", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--weight", type=int, default=WEIGHT)
     given = parser.parse_args()
     found = run(given.seconds, given.rounds, given.rate, given.weight, sys.stderr.write)
     sys.stdout.write(table(found) + "\n")

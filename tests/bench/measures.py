@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tests.bench import matching
+from tests.bench import isolation, matching
 from tests.bench.figures import Figure
 from tests.bench.rig import PAYLOAD_BYTES, Rig, spent
 
@@ -150,6 +150,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "fan_out": fan_out,
     "latency": latency,
     "memory": memory,
+    "isolation": lambda bench: isolation.measure(bench.quick),
     "matching": matching.measure,
 }
 
