@@ -79,8 +79,9 @@ class _Explained(NamedTuple):
 
 async def explain(call: Call) -> Answer:
     """GET /v1/events/{id}/explain."""
-    event = await history.event(call, call.path["id"])
-    request = pages.read(call.query, f"explain {event.id} {call.key.subscriber}", call.services.meta.cursor_key)
+    event_id = call.path["id"]
+    request = pages.read(call.query, f"explain {event_id} {call.key.subscriber}", call.services.meta.cursor_key)
+    event = await history.event(call, event_id)
     known = await _known(call, event)
     await call.services.mirror.refresh()
     names = await _names(call, known)

@@ -29,12 +29,13 @@ BODIES: dict[str, object] = {
     "patch_endpoint": {"description": "y"},
     "create_replay": {"endpoint": "e", "since": "2026-01-01T00:00:00Z"},
     "redeliver_event": {"endpoint": "e"},
+    "test_filter": {"filter": "true"},
 }
 IDS = {"subscribers": "shop", "endpoints": "e", "deliveries": "dlv_" + "0" * 31 + "1"}
 """Ids that only the store can say to be unknown: a malformed one is 404 without asking it."""
 WITH_KEY = [operation for operation in OPERATIONS if operation.scope is not None]
-_WRITE_NOTHING = {"redeliver_delivery", "redeliver_event", "cancel_replay", "resume_endpoint"}
-"""What there is nothing to write for here: unknown ids, and an endpoint that is not paused."""
+_WRITE_NOTHING = {"redeliver_delivery", "redeliver_event", "cancel_replay", "resume_endpoint", "test_filter"}
+"""What there is nothing to write for here: unknown ids, an endpoint that is not paused, a filter that is only tried."""
 WRITES = [operation for operation in WITH_KEY if operation.method != "GET" and operation.name not in _WRITE_NOTHING]
 
 
