@@ -3,6 +3,8 @@
     event       a thing that happened, CloudEvents attributes plus addressing
     subscriber  a party that wants events; internal or external, fixed at creation
     endpoint    one URL of a subscriber, with its patterns and delivery policy
+    secret      what an endpoint is signed for with; which are live, and what a rotation makes of them
+    profile     one more signature, in the style of another system
     delivery    one event for one endpoint over all its attempts: its record and states
     attempt     exactly one HTTP request
     replay      many deliveries by hand

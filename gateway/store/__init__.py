@@ -6,7 +6,8 @@
     work, replay_orders, jobs              orders to a partition's owner; the operator jobs behind replays
     leases, members                        who owns a partition, who is alive
     registry, changes, health, operational subscribers and endpoints; their change stream; what is told of them
-    vault, api_keys, replays               secrets at rest; who may call; replays and how far they are
+    vault, endpoint_secrets                secrets at rest, and those of endpoints
+    api_keys, replays                      who may call; replays and how far they are
     retention, ledger, outbox              what leaves; the recount; dead letters to be announced
     walk, delivery_list, endpoint_names    ordered lists with bounded work
     embedded                               the Valkey that comes along
