@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from dispatcher.attempts import Attempts
+from dispatcher.attempts import Attempts, StoreTime
 from dispatcher.breakers import Breakers
+from dispatcher.chains import Watch
 from dispatcher.holds import Holds
 from dispatcher.loader import Loader
 from dispatcher.partition import Partition
@@ -22,6 +23,7 @@ from gateway.store import schedule
 from gateway.store.schedule import ChainId
 
 PAGE = 256
+WATCH_MARGIN_MS = 2_000
 
 
 class _Lane(NamedTuple):
@@ -36,10 +38,10 @@ class Backlog:
     """Loads what waits as slots come free."""
 
     def __init__(
-        self, redis: Redis, view: RegistryView, attempts: Attempts, holds: Holds, breakers: Breakers, loader: Loader,
-        partitions: Mapping[int, Partition],
+        self, redis: Redis, time: StoreTime, view: RegistryView, attempts: Attempts, holds: Holds, breakers: Breakers,
+        loader: Loader, partitions: Mapping[int, Partition],
     ) -> None:  # fmt: skip
-        self._redis, self._view, self._lanes, self._holds = redis, view, attempts.lanes, holds
+        self._redis, self._time, self._view, self._lanes, self._holds = redis, time, view, attempts.lanes, holds
         self._breakers, self._loader, self._partitions = breakers, loader, partitions
 
     def waits(self, partition: Partition) -> bool:
@@ -115,30 +117,55 @@ class Backlog:
 
     async def _load_chains(self, partition: Partition) -> int:
         """Take the first of the chains that nobody is busy in, as far as their endpoints have room."""
-        chosen = self._chains_with_room(partition)
-        heads = await schedule.chain_heads(self._redis, partition.keys, chosen)
-        going: list[ids.DeliveryKey] = []
-        for chain_id, key in zip(chosen, heads, strict=True):
-            if key is not None and key in partition.in_hand:
-                continue
-            if key is None or not partition.has_read(key):
-                # not settled yet, or something that was accepted before it is still to be read
-                partition.chains.put_back([chain_id])
-            else:
-                going.append(key)
+        await self._look_after_watched(partition)
+        going = await self._heads(partition, self._chains_with_room(partition))
         taken = 0
-        for loaded in await self._loader.load(partition, going):
+        for chain_id, loaded in zip(going.values(), await self._loader.load(partition, list(going)), strict=True):
             record = loaded.record
-            waits = record is not None and record.state is State.HELD and record.reason is Reason.ORDER
-            if waits and loaded.key not in partition.in_hand:
+            if record is None or loaded.key in partition.in_hand:
+                continue
+            if record.state is State.HELD and record.reason is Reason.ORDER:
                 taken += self._holds.take_up(partition, loaded)
+            elif record.state is State.PENDING and record.due_ms:
+                partition.chains.watch(chain_id, Watch(loaded.key, record.due_ms))
         return taken
+
+    async def _heads(self, partition: Partition, chosen: Sequence[ChainId]) -> dict[ids.DeliveryKey, ChainId]:
+        """Who is first in each chain, as far as that can be said."""
+        chains, read = partition.chains, ids.parse_stream_id(partition.cursor)
+        changes = [chain.changes if (chain := chains.find(chain_id)) else 0 for chain_id in chosen]
+        found: dict[ids.DeliveryKey, ChainId] = {}
+        heads = await schedule.chain_heads(self._redis, partition.keys, chosen)
+        for chain_id, key, before in zip(chosen, heads, changes, strict=True):
+            if key is None:
+                chains.gone(chain_id, before, empty=True)
+            elif key.address[:2] > read:
+                # something that was accepted before it was still to be read, or to be recorded, when we asked
+                chains.put_back([chain_id])
+            elif key not in partition.in_hand:
+                found[key] = chain_id
+        return found
+
+    async def _look_after_watched(self, partition: Partition) -> None:
+        """See whether former owners' attempts have ended: then the next of their chains can go."""
+        chains = partition.chains
+        watched = list(chains.watched.items())[:PAGE]
+        changes = [chain.changes if (chain := chains.find(chain_id)) else 0 for chain_id, _ in watched]
+        heads = await schedule.chain_heads(self._redis, partition.keys, [chain_id for chain_id, _ in watched])
+        for (chain_id, watch), key, before in zip(watched, heads, changes, strict=True):
+            if key != watch.key:
+                chains.gone(chain_id, before, empty=key is None)
+            elif self._time.now_ms() > watch.until_ms + WATCH_MARGIN_MS:
+                # it comes by itself: it was due, or has another time now
+                chains.watched.pop(chain_id, None)
 
     def _chains_with_room(self, partition: Partition) -> list[ChainId]:
         """Take ready chains off the list; those of a held endpoint count as having room: they move to its lane."""
         free: dict[int, int] = {}
         chosen: list[ChainId] = []
         for chain_id in partition.chains.ready:
+            if not partition.knows_first(chain_id):
+                continue
             room = free.setdefault(chain_id.endpoint, self._room(chain_id.endpoint))
             if room > 0:
                 free[chain_id.endpoint] = room - 1

@@ -7,29 +7,51 @@
 `busy` is the one that is being attempted, or waits for a slot, or has an outcome to be settled; `parked` wait behind
 it in memory; `stored` counts the open records of the chain that the store has, or will have once what is queued is
 settled. What is stored stands before what is parked. A chain that has stored deliveries and none busy is `ready`: its
-first, which only the store knows, can be loaded. If that one waits for a time or in its lane, it comes by itself.
+first, which only the store knows, can be loaded. If that one waits for a time or in its lane, it comes by itself; but
+one whose attempt a former owner may still end is `watched`, since that takes it out of the line without our doing.
 
 Invariant: of a chain one delivery at a time is attempted in live order, and the next only after the store has confirmed
-that the one before left the chain.
+that the one before left the chain. So nothing of it begins while a change of it is `unsettled`: who is first would not
+be known.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from dispatcher.delivery import Delivery
+from gateway import ids
 from gateway.model.delivery import Record
 from gateway.store.schedule import ChainId
 
 
-class Chain:
-    """One line: an ordering key at an endpoint."""
+class Watch(NamedTuple):
+    """Who is first in a line while its former owner's attempt may end, and until when (store milliseconds)."""
 
-    __slots__ = ("busy", "id", "parked", "stored")
+    key: ids.DeliveryKey
+    until_ms: int
+
+
+class Chain:
+    """One line: an ordering key at an endpoint.
+
+    `changes` counts the transitions in it, `confirmed` those that the store has told us are made. `certain`: what was
+    first when the partition was taken has been begun, so that nobody else's attempt is under way.
+    """
+
+    __slots__ = ("busy", "certain", "changes", "confirmed", "id", "parked", "stored")
 
     def __init__(self, chain_id: ChainId, stored: int = 0) -> None:
         self.id, self.stored = chain_id, stored
+        self.changes = self.confirmed = 0
+        self.certain = False
         self.busy: Delivery | None = None
         self.parked: deque[Delivery] = deque()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the store does not have it yet as it is here."""
+        return self.changes != self.confirmed
 
 
 class Chains:
@@ -38,10 +60,11 @@ class Chains:
     def __init__(self, stored: Mapping[ChainId, int]) -> None:
         self._chains = {chain_id: Chain(chain_id, size) for chain_id, size in stored.items()}
         self.ready: dict[ChainId, None] = dict.fromkeys(stored)
-        self.by_endpoint: Counter[int] = Counter()
-        """How many are stored, by endpoint."""
+        self.watched: dict[ChainId, Watch] = {}
+        self.behind: Counter[int] = Counter()
+        """How many are stored behind the first of their chain, by endpoint."""
         for chain_id, size in stored.items():
-            self.by_endpoint[chain_id.endpoint] += size
+            self.behind[chain_id.endpoint] += size - 1
         self.parked = 0
 
     def of(self, delivery: Delivery) -> Chain:
@@ -70,6 +93,7 @@ class Chains:
             return False
         chain.busy = delivery
         self.ready.pop(chain.id, None)
+        self.watched.pop(chain.id, None)
         return True
 
     def park(self, delivery: Delivery) -> None:
@@ -79,27 +103,56 @@ class Chains:
 
     def note(self, delivery: Delivery, before: Record | None, after: Record) -> None:
         """A transition was queued."""
-        change = after.in_chain - (before is not None and before.in_chain)
-        if change:
-            self.of(delivery).stored += change
-            self.by_endpoint[delivery.endpoint] += change
+        chain = self.of(delivery)
+        chain.changes += 1
+        self.watched.pop(chain.id, None)
+        self._resize(chain, chain.stored + after.in_chain - (before is not None and before.in_chain))
+
+    def _resize(self, chain: Chain, stored: int) -> None:
+        self.behind[chain.id.endpoint] += max(stored - 1, 0) - max(chain.stored - 1, 0)
+        chain.stored = stored
 
     def settled(self, delivery: Delivery) -> Chain | None:
         """A transition of a delivery was confirmed; its chain, if nobody is busy in it now."""
         chain = self._chains.get(ChainId(delivery.endpoint, delivery.chain))
         if chain is None:
             return None
+        chain.confirmed += 1
         if chain.busy is delivery and not delivery.running and not delivery.queued:
             chain.busy = None
         if chain.busy is not None:
             return None
         if chain.stored:
             self.ready[chain.id] = None
-        elif not chain.parked:
-            del self._chains[chain.id]
-            self.ready.pop(chain.id, None)
+            return chain
+        if chain.unsettled:
+            return None
+        if not chain.parked:
+            self._remove(chain)
             return None
         return chain
+
+    def _remove(self, chain: Chain) -> None:
+        del self._chains[chain.id]
+        self.ready.pop(chain.id, None)
+
+    def watch(self, chain_id: ChainId, watch: Watch) -> None:
+        """Look again and again who is first in a chain that nobody is busy in."""
+        if chain_id in self._chains:
+            self.watched[chain_id] = watch
+
+    def gone(self, chain_id: ChainId, changes: int, *, empty: bool) -> None:
+        """The store lost the first of a chain without our doing, or all of it (`empty`), as a former owner's attempt
+        ended; nothing is done if anything changed since the chain had that many `changes`."""
+        chain = self._chains.get(chain_id)
+        if chain is None or chain.changes != changes or chain.unsettled or chain.busy is not None:
+            return
+        self.watched.pop(chain_id, None)
+        self._resize(chain, 0 if empty else max(chain.stored - 1, 1))
+        if not empty:
+            self.ready[chain_id] = None
+        elif not chain.parked:
+            self._remove(chain)
 
     def next_parked(self, chain: Chain) -> Delivery:
         """Take the first of those that wait in memory."""
@@ -112,6 +165,12 @@ class Chains:
         chain.parked.clear()
         self.parked -= len(taken)
         return taken
+
+    def forget_parked(self) -> None:
+        """Nothing waits in memory any more: all that did is being recorded."""
+        for chain in self._chains.values():
+            chain.parked.clear()
+        self.parked = 0
 
     def take_slow(self, before: float) -> list[Delivery]:
         """Take what waits in memory since before a moment (monotonic seconds), with all that stands behind it."""

@@ -57,26 +57,34 @@ class Holds:
         partition = delivery.partition
         delivery.chain = chain_of(delivery.event.ordering_key)
         chain = partition.chains.of(delivery)
-        wait_ms = self._uncertain_ms(delivery)
-        if wait_ms and not chain.stored:
-            now_ms = self._time.now_ms()
-            partition.transition(delivery, outcome.handed_over(delivery.old, None, 0, now_ms, now_ms + wait_ms))
-        elif chain.stored:
+        if chain.stored:
             self.put_off(delivery)
         elif len(chain.parked) >= PARKED_LIMIT:
             for waiting in (*partition.chains.unpark(chain), delivery):
                 self.put_off(waiting)
-        elif chain.busy is not None or chain.parked:
+        elif chain.busy is not None or chain.parked or chain.unsettled:
             delivery.since = self._clock.monotonic()
             partition.in_hand[delivery.key] = partition.unrecorded[delivery.key] = delivery
             partition.chains.park(delivery)
-        else:
+        elif not self._waits_for_another(delivery):
             self._begin(delivery)
 
     def _begin(self, delivery: Delivery) -> None:
         delivery.partition.chains.begin(delivery)
         if not self._lanes.offer(delivery):
             self.put_off(delivery)
+
+    def _waits_for_another(self, delivery: Delivery) -> bool:
+        """Whether the first of a line has to wait, since an attempt of it may be under way that no record tells of."""
+        chain = delivery.partition.chains.of(delivery)
+        wait_ms = 0 if chain.certain or delivery.old.due_ms else self._uncertain_ms(delivery)
+        chain.certain = True
+        if not wait_ms:
+            return False
+        now_ms = self._time.now_ms()
+        after = outcome.handed_over(delivery.old, None, 0, now_ms, now_ms + wait_ms)
+        delivery.partition.transition(delivery, after)
+        return True
 
     def _uncertain_ms(self, delivery: Delivery) -> int:
         """For how long an attempt of it may still be under way that the former owner began; 0 for certainly none."""
@@ -99,15 +107,17 @@ class Holds:
     def _why(self, delivery: Delivery) -> tuple[Reason, bool]:
         """Why it waits, and whether no more may wait for that."""
         chains, record = delivery.partition.chains, delivery.record
+        hold = self._lanes.hold(delivery.endpoint)
+        full = hold is Reason.PAUSED and self._held(delivery.endpoint) >= self._limit()
         # a record that does not say so stands first already
         if delivery.chain and (record is None or record.reason is Reason.ORDER) and not chains.is_first(delivery):
-            return Reason.ORDER, chains.of(delivery).stored >= self._settings.order_limit
-        hold = self._lanes.hold(delivery.endpoint)
-        return hold, hold is Reason.PAUSED and self._held(delivery.endpoint) >= self._limit()
+            return Reason.ORDER, full or chains.of(delivery).stored >= self._settings.order_limit
+        return hold, full
 
     def _held(self, number: int) -> int:
+        """How many wait: those in lanes, the first of each chain among them, and those behind these."""
         owned = self._partitions.values()
-        return sum(p.lane_sizes[number] + p.chains.by_endpoint[number] for p in owned)
+        return sum(p.lane_sizes[number] + p.chains.behind[number] for p in owned)
 
     def _limit(self) -> float:
         return self._settings.hold_limit * len(self._partitions) / self._settings.partition_count
@@ -134,7 +144,7 @@ class Holds:
             return False
         elif held:
             self.put_off(delivery)
-        else:
+        elif not delivery.chain or not self._waits_for_another(delivery):
             self._lanes.load(delivery)
         return True
 

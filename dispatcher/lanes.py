@@ -114,7 +114,8 @@ class Lanes:
         self.freed.set()
         if before and not queue.terms.hold:
             queue.window, queue.calm = 1.0, inf
-        self.fill(queue)
+        if not queue.terms.hold:
+            self.fill(queue)
         return before, queue.terms.hold
 
     def free(self, number: int) -> int:

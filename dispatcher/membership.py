@@ -176,6 +176,7 @@ class Membership:
 
     def _record_rest(self, partition: Partition) -> None:
         self._attempts.lanes.take_partition(partition.number)
+        partition.chains.forget_parked()
         now_ms = self._time.now_ms()
         for delivery in list(partition.in_hand.values()):
             if delivery.running:

@@ -67,6 +67,8 @@ class Partition:
             self._recorded.setdefault((key.ms, key.seq), set()).add(key.endpoint)
         self.lane_sizes: Counter[int] = Counter(found.lanes)
         self.chains = Chains(found.chains)
+        self.spreading: dict[int, deque[Progress]] = {}
+        """By number of the ordering key: an event with deliveries to be begun, and later ones that wait for that."""
         self.abandoned_at = found.abandoned_at
         self.in_hand: dict[ids.DeliveryKey, Delivery] = {}
         self.unrecorded: dict[ids.DeliveryKey, Delivery] = {}
@@ -142,9 +144,10 @@ class Partition:
         dead = delivery.record is not None and delivery.record.state is State.DEAD
         return after.state is State.DEAD and not dead and not delivery.event.type.startswith("hookline.")
 
-    def has_read(self, key: ids.DeliveryKey) -> bool:
-        """Whether everything that was accepted before an event has been read: until then it may not be the next."""
-        return (key.ms, key.seq) <= ids.parse_stream_id(self.cursor)
+    def knows_first(self, chain_id: ChainId) -> bool:
+        """Whether the store can say who is first in a chain, of the events that were read: all of it has records."""
+        chain = self.chains.find(chain_id)
+        return chain is not None and not chain.unsettled and chain_id.chain not in self.spreading
 
     def has_work(self) -> bool:
         """Whether a settle call would carry anything."""

@@ -83,7 +83,7 @@ class Dispatcher:
         self.sweeper = sweeper.Sweeper(self._redis, self.time, self.view, self.attempts, self.partitions)
         loader = Loader(self._redis, self.view)
         self.backlog = backlog.Backlog(
-            self._redis, self.view, self.attempts, self.holds, self.breakers, loader,
+            self._redis, self.time, self.view, self.attempts, self.holds, self.breakers, loader,
             self.partitions,
         )  # fmt: skip
         self.retries = retries.Retries(

@@ -9,6 +9,7 @@ asks for as many entries as the rest of the byte budget holds of the size that t
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
 from gateway import ids, tasks
 from gateway.model import event as events
-from gateway.model.delivery import Reason
+from gateway.model.delivery import Reason, chain_of
 from gateway.store import changes, log
 
 BLOCK_MS = 100
@@ -138,16 +139,34 @@ class Reader:
             return 0
         progress, missing = partition.track(event, matched)
         progress.later.extend(missing)
-        self.fan_out(partition, progress)
+        line = partition.spreading.get(_chain(event)) if partition.spreading else None
+        if line and self._has_ordered(progress):
+            line.append(progress)
+            return progress.remaining
+        self._begin(partition, progress)
+        if progress.later and event.ordering_key and not line and self._has_ordered(progress):
+            partition.spreading[_chain(event)] = deque([progress])
         return progress.remaining
 
     def fan_out(self, partition: Partition, progress: Progress) -> None:
+        """Go on with an event; once all of it has begun, with the next one of its key that could have overtaken it."""
+        if partition.lost or partition.released or partition.reading_stopped:
+            return
+        self._begin(partition, progress)
+        line = partition.spreading.get(_chain(progress.event)) if partition.spreading else None
+        while line and line[0] is progress and not progress.later:
+            line.popleft()
+            if line:
+                progress = line[0]
+                self._begin(partition, progress)
+            else:
+                del partition.spreading[_chain(progress.event)]
+
+    def _begin(self, partition: Partition, progress: Progress) -> None:
         """Offer an event's deliveries in ascending order, as many as may be without a record.
 
         A wide event takes turns with everything else that this process has to do.
         """
-        if partition.lost or partition.released or partition.reading_stopped:
-            return
         begun = 0
         while progress.later and progress.remaining - len(progress.later) < UNRECORDED:
             if begun == SLICE:
@@ -157,11 +176,18 @@ class Reader:
             key = ids.DeliveryKey(*progress.event.address, progress.later.popleft())
             self._holds.admit(Delivery(key, progress.event, partition, progress=progress))
 
+    def _has_ordered(self, progress: Progress) -> bool:
+        return any(self._attempts.lanes.queue(number).terms.ordered for number in progress.later)
+
     def _quarantine(self, partition: Partition, event: events.Event, endpoints: list[int]) -> None:
         progress, missing = partition.track(event, endpoints)
         for number in missing:
             delivery = Delivery(ids.DeliveryKey(*event.address, number), event, partition, progress=progress)
             partition.decline(delivery, Reason.POISON, self._time.now_ms())
+
+
+def _chain(event: events.Event) -> int:
+    return chain_of(event.ordering_key) if event.ordering_key else 0
 
 
 def _streams(reply: Any) -> list[tuple[str, list[tuple[bytes, Any]]]]:

@@ -128,6 +128,19 @@ class Rig:
         await dispatcher.start()
         return dispatcher
 
+    async def taken_over(self, former: Hand, *, planned: bool = False) -> Hand:
+        """Another dispatcher that owns the only partition, after the former one handed over or died."""
+        if planned:
+            await former.stop()
+        else:
+            await former.end()
+        self.dispatchers.remove(former)
+        other = await self.hand()
+        if not planned:
+            await other.pass_time(10.1)
+        assert list(other.partitions) == [0]
+        return other
+
     async def endpoint(self, name: str, *, kind: Kind = "internal", **fields: Any) -> Endpoint:
         """An endpoint of a subscriber of its own; the receiver knows it under the same name."""
         return (await self.endpoints([name], kind=kind, subscriber=name, **fields))[0]

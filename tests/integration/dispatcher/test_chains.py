@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from gateway.store import schedule
-from tests.integration.dispatcher.rig import Hand, Rig
+from tests.integration.dispatcher.rig import Rig
 
 
 async def test_one_at_a_time_per_key_and_other_keys_flow(rig: Rig) -> None:
@@ -104,20 +104,6 @@ async def test_a_person_sends_one_out_of_its_turn(rig: Rig) -> None:
     assert await rig.balanced()
 
 
-async def taken_over(rig: Rig, former: Hand, *, planned: bool) -> Hand:
-    """Another dispatcher, after the former one handed over or died."""
-    if planned:
-        await former.stop()
-    else:
-        await former.end()
-    rig.dispatchers.remove(former)
-    other = await rig.hand()
-    if not planned:
-        await other.pass_time(10.1)
-    assert list(other.partitions) == [0]
-    return other
-
-
 @pytest.mark.parametrize("planned", [True, False])
 async def test_a_new_owner_goes_on_where_the_line_stands(rig: Rig, *, planned: bool) -> None:
     shop = await rig.endpoint("shop", ordered=True, retry_schedule=(60,))
@@ -125,7 +111,7 @@ async def test_a_new_owner_goes_on_where_the_line_stands(rig: Rig, *, planned: b
     rig.receiver.answer("shop", 500, 200)
     addresses = await rig.publish(3, subject="a")
     await hand.work()
-    other = await taken_over(rig, hand, planned=planned)
+    other = await rig.taken_over(hand, planned=planned)
     (later,) = await rig.publish(1, subject="a")
     await other.work()
     assert await rig.states([*addresses, later], shop) == ["scheduled", *["held order"] * 3]
@@ -143,7 +129,7 @@ async def test_after_an_abandoned_attempt_the_line_waits_until_it_must_have_ende
     (free,) = await rig.publish(1)
     await hand.turn("reader")
     await rig.receiver.wait("shop", 2)
-    other = await taken_over(rig, hand, planned=False)
+    other = await rig.taken_over(hand, planned=False)
     rig.receiver.release("shop")
     await other.work()
     assert await rig.states([*addresses, free], shop) == ["pending", *["held order"] * 2, "delivered"]
@@ -164,7 +150,7 @@ async def test_chains_deleted_from_the_store_are_made_again(rig: Rig) -> None:
     await hand.work()
     sizes = await schedule.chain_sizes(rig.redis, rig.partitions[0])
     await rig.redis.delete(rig.partitions[0].order)
-    other = await taken_over(rig, hand, planned=False)
+    other = await rig.taken_over(hand, planned=False)
     assert await schedule.chain_sizes(rig.redis, rig.partitions[0]) == sizes
     await other.pass_time(20)
     await other.work()

@@ -118,12 +118,12 @@ async def test_reading_pauses_while_much_waits_and_the_registry_is_still_followe
     await rig.publish(1_000)
     while hand.reader.has_room():
         await hand.turn("reader")
-    read = hand.attempts.running + hand.attempts.lanes.waiting
+    read = hand.partitions[0].cursor
     assert reader.WAITING_LIMIT <= hand.attempts.lanes.waiting < reader.WAITING_LIMIT + reader.READ_COUNT
     await rig.switch(shop, "disabled")
     assert (await hand.reader.run_once()).events == 0
     assert not hand.view.is_on(shop.number)
-    assert hand.attempts.running + hand.attempts.lanes.waiting == read
+    assert hand.partitions[0].cursor == read
 
 
 async def test_a_read_is_sized_by_what_the_memory_still_holds(rig: Rig) -> None:
