@@ -83,17 +83,23 @@ class Publisher:
         """Append the event. Raises Problem: overloaded, store_full, store_unavailable, idempotency_conflict."""
         self._fullness.check()
         try:
-            appended = await self._commit.submit(new)
-        except Exception as error:
-            if connection.is_unavailable(error):
-                raise store_unavailable(error) from error
-            raise
-        accepted = accepted_of(new, appended)
+            result: Result = await self._commit.submit(new)
+        except Exception as error:  # noqa: BLE001 - told apart there
+            result = error
+        return await self.outcome(new, result)
+
+    async def outcome(self, new: NewEvent, result: Result) -> Accepted:
+        """What became of an event. Raises Problem store_unavailable or idempotency_conflict, or another error."""
+        if isinstance(result, BaseException):
+            if connection.is_unavailable(result):
+                raise store_unavailable(result) from result
+            raise result
+        accepted = accepted_of(new, result)
         if accepted is None:
-            raise await self.conflict(new)
+            raise await self._conflict(new)
         return accepted
 
-    async def conflict(self, new: NewEvent) -> Problem:
+    async def _conflict(self, new: NewEvent) -> Problem:
         """The 409 that names the fields in which the other event differs."""
         address = await log.find(self._redis, self._partitions, new.id)
         other: Event | None = None

@@ -15,8 +15,9 @@ from gateway.api.body import WHOLE, Receive, read_body
 from gateway.api.call import require_media_type
 from gateway.api.limits import Begin
 from gateway.api.openapi import Operation
-from gateway.api.publish import IDEMPOTENCY_KEY, Publisher, answer, identify
+from gateway.api.publish import IDEMPOTENCY_KEY, Accepted, Publisher, answer, identify
 from gateway.ingest import envelope
+from gateway.ingest.group_commit import Result
 from gateway.model.api_key import ApiKey
 from gateway.model.event import NewEvent
 from gateway.problems import Document, Problem, Send
@@ -78,9 +79,13 @@ class PublishBatch:
             raise Problem("malformed_json", f"a batch has 1 to {MAX_ITEMS} events, this one has {len(items)}")
         traceparent = head.headers.get(b"traceparent", b"")
         read = [self._read(item, key, prefix, at, traceparent) for at, item in enumerate(items)]
-        results = await asyncio.gather(*(self._store(at, one, head.request_id) for at, one in enumerate(read)))
-        accepted = sum(1 for result in results if result.status == 202)
-        await answer(send, 200, BatchAnswer(accepted, len(results) - accepted, list(results)))
+        outcomes = await _Outcomes(self._publisher, read).all()
+        results = [
+            _accepted(at, outcome) if isinstance(outcome, Accepted) else _refused(at, outcome, head.request_id)
+            for at, outcome in enumerate(outcomes)
+        ]
+        accepted = sum([isinstance(outcome, Accepted) for outcome in outcomes])
+        await answer(send, 200, BatchAnswer(accepted, len(results) - accepted, results))
 
     def _read(self, item: bytes, key: ApiKey, prefix: str | None, index: int, traceparent: bytes) -> NewEvent | Problem:
         try:
@@ -96,12 +101,54 @@ class PublishBatch:
             return problem
         return new
 
-    async def _store(self, index: int, new: NewEvent | Problem, request_id: str) -> ItemResult:
-        if isinstance(new, NewEvent):
-            try:
-                stored = await self._publisher.store(new)
-            except Problem as problem:
-                new = problem
-            else:
-                return ItemResult(index, 202, stored.id, stored.duplicate, stored.accepted_at)
-        return ItemResult(index, new.status, problem=new.document(request_id))
+
+class _Outcomes:
+    """Stores the events of one batch; one callback a flush, one wake-up when the last outcome is there."""
+
+    def __init__(self, publisher: Publisher, items: list[NewEvent | Problem]) -> None:
+        self._publisher, self._items = publisher, items
+        self._found: list[Result | Problem] = list(items)  # type: ignore[arg-type]  # each event gives way to its result
+        self._left = 0
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def all(self) -> list[Accepted | Problem]:
+        """What became of each item. Raises whatever is not the store's usual refusal."""
+        for index, item in enumerate(self._items):
+            if isinstance(item, NewEvent):
+                self._begin(index, item)
+        if self._left:
+            await self._done
+        return [
+            result if isinstance(result, Problem) else await self._outcome(index, result)
+            for index, result in enumerate(self._found)
+        ]
+
+    def _begin(self, index: int, event: NewEvent) -> None:
+        try:
+            self._publisher.begin(event, self._tell, index)
+        except Problem as problem:
+            self._found[index] = problem
+        else:
+            self._left += 1
+
+    def _tell(self, index: int, result: Result) -> None:
+        self._found[index] = result
+        self._left -= 1
+        if not self._left and not self._done.done():
+            self._done.set_result(None)
+
+    async def _outcome(self, index: int, result: Result) -> Accepted | Problem:
+        event = self._items[index]
+        assert isinstance(event, NewEvent)  # noqa: S101 - a Problem keeps its place
+        try:
+            return await self._publisher.outcome(event, result)
+        except Problem as problem:
+            return problem
+
+
+def _accepted(index: int, stored: Accepted) -> ItemResult:
+    return ItemResult(index, 202, stored.id, stored.duplicate, stored.accepted_at)
+
+
+def _refused(index: int, problem: Problem, request_id: str) -> ItemResult:
+    return ItemResult(index, problem.status, problem=problem.document(request_id))

@@ -16,7 +16,7 @@ from redis import exceptions
 from redis.asyncio import Redis
 
 from gateway import ids
-from gateway.model.event import NewEvent
+from gateway.model.event import DIGEST_BYTES, NewEvent
 from gateway.problems import Problem
 from gateway.store import keys, log, scripts
 
@@ -35,10 +35,11 @@ Tell = Callable[[int, Result], None]
 
 
 class _Waiting:
-    __slots__ = ("event", "index", "target", "tell")
+    __slots__ = ("event", "header", "index", "target", "tell")
 
     def __init__(self, event: NewEvent, target: int, tell: Tell, index: int) -> None:
         self.event = event
+        self.header = event.header()
         self.target = target
         self.tell: Tell | None = tell
         self.index = index
@@ -150,16 +151,18 @@ class GroupCommit:
 
     async def _run_claims(self, wanted: list[_Waiting], *, take_over: bool = False) -> list[tuple[_Waiting, log.Claim]]:
         """Claim ids for the partitions of their events; the ones whose claim failed are told so and left out."""
-        calls = [
-            log.claim_call(self._partitions[self._home(w.event)], w.event, w.target, take_over=take_over)
-            for w in wanted
-        ]
-        claims = []
-        for waiting, answer in zip(wanted, await scripts.run_all(self._redis, calls), strict=True):
+        by_home: dict[int, list[_Waiting]] = {}
+        for waiting in wanted:
+            by_home.setdefault(self._home(waiting.event), []).append(waiting)
+        parts = [(self._partitions[home], part) for home, group in by_home.items() for part in _parts(group)]
+        calls = [log.claim_call(home, _claims_of(part), take_over=take_over) for home, part in parts]
+        claims: list[tuple[_Waiting, log.Claim]] = []
+        for (_, part), answer in zip(parts, await scripts.run_all(self._redis, calls), strict=True):
             if isinstance(answer, BaseException):
-                _answer(waiting, answer)
+                for waiting in part:
+                    _answer(waiting, answer)
             else:
-                claims.append((waiting, log.read_claim(answer)))
+                claims += zip(part, log.read_claims(answer), strict=True)
         return claims
 
     async def _append(self, batch: list[_Waiting]) -> None:
@@ -174,7 +177,7 @@ class GroupCommit:
     async def _append_once(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Append and answer; those that are refused without an address, so for a claim, are left to the caller."""
         calls = [
-            (log.Append(self._partitions[number], [waiting.event for waiting in part]), part)
+            (log.Append(self._partitions[number], [w.event for w in part], [w.header for w in part]), part)
             for number, group in self._by_partition(batch).items()
             for part in _parts(group)
         ]
@@ -201,6 +204,10 @@ class GroupCommit:
 
     def _home(self, event: NewEvent) -> int:
         return ids.partition_of(event.id, len(self._partitions))
+
+
+def _claims_of(part: list[_Waiting]) -> list[tuple[str, int, bytes]]:
+    return [(waiting.event.id, waiting.target, waiting.header[:DIGEST_BYTES]) for waiting in part]
 
 
 def _answer(waiting: _Waiting, result: Result) -> None:

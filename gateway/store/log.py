@@ -21,6 +21,8 @@ FLUSH_TTL_MS = 60_000
 MAX_ITEMS = 256
 MAX_BYTES = 512 * 1024
 _ANSWER = struct.Struct(">BQI")
+_CLAIM = struct.Struct(">HBQ")
+_HERE = 0xFFFF
 _INDEXES = struct.Struct(">HH")
 _NONE = 0
 
@@ -49,23 +51,31 @@ class Claim(NamedTuple):
 
 
 class Append:
-    """One call of append.lua: events of one partition, at most 256 and 512 KB. Safe to run again as it is."""
+    """One call of append.lua: events of one partition, at most 256 and 512 KB. Safe to run again as it is.
 
-    def __init__(self, partition: keys.PartitionKeys, new_events: Sequence[events.NewEvent]) -> None:
+    `headers` are those of the events, if they are known already.
+    """
+
+    def __init__(
+        self,
+        partition: keys.PartitionKeys,
+        new_events: Sequence[events.NewEvent],
+        headers: Sequence[bytes] | None = None,
+    ) -> None:
         self.partition = partition.number
         self.keys = [partition.log, partition.ids, partition.claims, partition.counters, partition.types]
         self.keys.append(partition.flush(secrets.token_hex(8)))
         self._positions: dict[str, int] = {}
         types: dict[str, int] = {}
         items: list[scripts.Argument] = []
-        for new in new_events:
+        for new, header in zip(new_events, headers or [new.header() for new in new_events], strict=True):
             type_index = types.get(new.type)
             if type_index is None:
                 type_index = types[new.type] = self._position(partition.type_index(new.type))
             subject_index = (
                 self._position(partition.subject_index(subject_bucket(new.subject))) if new.subject else _NONE
             )
-            items += (new.header(), new.data, _INDEXES.pack(type_index, subject_index) + new.id.encode())
+            items += (header, new.data, _INDEXES.pack(type_index, subject_index) + new.id.encode())
         named: list[scripts.Argument] = [part for pair in types.items() for part in pair]
         self.args: list[scripts.Argument] = [partition.number, FLUSH_TTL_MS, len(types), *named, *items]
 
@@ -95,17 +105,20 @@ def subject_bucket(subject: str) -> int:
 
 
 def claim_call(
-    home: keys.PartitionKeys, new: events.NewEvent, partition: int, *, take_over: bool = False
+    home: keys.PartitionKeys, wanted: Iterable[tuple[str, int, bytes]], *, take_over: bool = False
 ) -> tuple[scripts.Script, Sequence[str], Sequence[scripts.Argument]]:
-    """Claim a given id for the partition of its ordering key; `home` is the partition of the id itself."""
-    args = (new.id, partition, new.digest(), "1" if take_over else "0")
+    """Claim ids: (given id, partition of its event's ordering key, digest); `home` is the partition of the ids."""
+    args: list[scripts.Argument] = ["1" if take_over else "0"]
+    for one in wanted:
+        args += one
     return scripts.load("claim"), [home.claims, home.ids], args
 
 
-def read_claim(answer: Any) -> Claim:
-    """What `claim_call` came to."""
-    holder, same, age = answer
-    return Claim(None if int(holder) < 0 else int(holder), same == b"1", int(age))
+def read_claims(answer: bytes) -> list[Claim]:
+    """What `claim_call` came to, in its order."""
+    return [
+        Claim(None if holder == _HERE else holder, same == 1, age) for holder, same, age in _CLAIM.iter_unpack(answer)
+    ]
 
 
 async def find(redis: Redis, partitions: Sequence[keys.PartitionKeys], event_id: str) -> ids.Address | None:

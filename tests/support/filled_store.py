@@ -45,7 +45,9 @@ class FilledStore:
         where = self.partition_for(new) if partition is None else self.partitions[partition]
         home = self.partitions[ids.partition_of(new.id, len(self.partitions))]
         if new.id and home is not where:
-            (answer,) = await scripts.run_all(self.redis, [log.claim_call(home, new, where.number)])
+            (answer,) = await scripts.run_all(
+                self.redis, [log.claim_call(home, [(new.id, where.number, new.digest())])]
+            )
             assert not isinstance(answer, BaseException)
         append = log.Append(where, [new])
         script, names, args = append.call

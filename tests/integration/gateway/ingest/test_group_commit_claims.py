@@ -39,7 +39,7 @@ def place(event: NewEvent) -> int:
 
 
 async def leave_claim(bench: Bench, event: NewEvent = FIRST, age_ms: int = 0) -> None:
-    script, names, args = log.claim_call(bench.partitions[HOME], event, place(event))
+    script, names, args = log.claim_call(bench.partitions[HOME], [(event.id, place(event), event.digest())])
     await script(bench.redis, names, args)
     await age(bench, age_ms)
 
@@ -110,7 +110,8 @@ async def test_a_claim_for_the_ids_own_partition_left_behind_yields_too(
     bench: Bench, taker: str, next_one: NewEvent
 ) -> None:
     await leave_claim(bench, age_ms=61_000)
-    script, names, args = log.claim_call(bench.partitions[HOME], OTHERS[taker], HOME, take_over=True)
+    other = OTHERS[taker]
+    script, names, args = log.claim_call(bench.partitions[HOME], [(other.id, HOME, other.digest())], take_over=True)
     await script(bench.redis, names, args)
     await age(bench, 61_000)
     (answer,) = await bench.put(next_one)

@@ -31,8 +31,9 @@ async def append(redis: Redis, *events: NewEvent, partition: int = 0) -> list[Ap
 
 async def claim(redis: Redis, new: NewEvent, partition: int, *, take_over: bool = False) -> log.Claim:
     home = PARTITIONS[ids.partition_of(new.id, COUNT)]
-    script, names, args = log.claim_call(home, new, partition, take_over=take_over)
-    return log.read_claim(await script(redis, names, args))
+    script, names, args = log.claim_call(home, [(new.id, partition, new.digest())], take_over=take_over)
+    (found,) = log.read_claims(await script(redis, names, args))
+    return found
 
 
 def elsewhere(event_id: str) -> int:
