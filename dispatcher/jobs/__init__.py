@@ -11,8 +11,10 @@
 | `pacer` | how many deliveries its rate allows now (pure) |
 | `candidates` | the events of one partition that it selects, in order, from a cursor |
 | `replay` | one turn of counting or ordering |
+| `in_order` | which of them may be ordered while live events wait: of each ordering key one at a time |
+| `target` | the endpoint of a replay, and its mark while live events wait |
 | `slices` | claim, turns, save, hand on |
-| `watch` | finds replays that stand still and queues a new slice |
+| `watch`, `marked` | find replays that stand still and queue a new slice; clear marks of replays that have ended |
 | `shells` | what RQ calls: primitive arguments, nothing but a call of async code |
 | `runtime`, `worker` | what a shell works with; the process |
 

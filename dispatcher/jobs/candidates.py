@@ -35,11 +35,15 @@ class Wanted(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """One delivery that may be wanted; `live` if the endpoint gets the event anyhow, `size` in bytes of payload."""
+    """One delivery that may be wanted; `live` if the endpoint gets the event anyhow, `size` in bytes of payload.
+
+    `ordering_key` is the event's, '' for none.
+    """
 
     key: ids.DeliveryKey
     live: bool
     size: int
+    ordering_key: str
 
 
 class Candidates:
@@ -113,9 +117,9 @@ class Candidates:
     def _candidates(self, headers: Iterable[event_list.Header]) -> list[Candidate]:
         selection = self._wanted.selection
         return [
-            Candidate(self._key(header.event.address), selection.is_live(header.event), header.data_bytes)
-            for header in headers
-            if selection.selects(header.event)
+            Candidate(self._key(event.address), selection.is_live(event), size, event.ordering_key)
+            for event, size in headers
+            if selection.selects(event)
         ]
 
     def _key(self, address: ids.Address) -> ids.DeliveryKey:

@@ -6,6 +6,8 @@ so live delivery may still make this delivery) and `in_flight` (somebody else's 
 under way; what it leaves decides). So passing an entry is final, and how many were ordered is a matter of the cursor
 alone: after a crash the same entries count the same, whether an answer says `queued` or the record says that this run
 opened it.
+
+A replay that live events wait for brings the deliveries of each ordering key one after the other: see `in_order`.
 """
 
 from collections.abc import Sequence
@@ -15,8 +17,10 @@ import msgspec
 from redis.asyncio import Redis
 
 from dispatcher.jobs.candidates import Candidate, Candidates, Wanted
+from dispatcher.jobs.in_order import Line
 from dispatcher.jobs.pacer import Pacer
 from dispatcher.jobs.selection import Selection
+from dispatcher.jobs.target import holds
 from dispatcher.store_time import StoreTime
 from gateway import ids
 from gateway.model.delivery import Record, State
@@ -57,13 +61,22 @@ class ReplayTurns:
         self._phase, self._total, self._queued = replay.phase, replay.total, replay.queued
         self._largest = 1
         self._held: set[int] = set()
+        self._aside = endpoint.on_failure == "skip"
         self._candidates = self._begin(replay.cursor)
+        self._lines = self._in_lines()
 
     def _begin(self, cursor: dict[str, str]) -> list[Candidates]:
         return [
             Candidates(self._redis, self._partitions, number, self._wanted, cursor.get(str(number)))
             for number in range(len(self._partitions))
         ]
+
+    def _in_lines(self) -> list[Line]:
+        """One per partition, of a replay that keeps the order of each key; else none."""
+        if not holds(self._replay):
+            return []
+        run = self._replay.run
+        return [Line(self._redis, one, self._kind, run, aside=self._aside) for one in self._candidates]
 
     def progress(self, replay: Replay) -> Replay:
         """The replay with how far this one is."""
@@ -106,6 +119,7 @@ class ReplayTurns:
             return Report(moved=True, finished=True)
         self._phase = "send"
         self._candidates = self._begin({})
+        self._lines = self._in_lines()
         return Report(moved=True)
 
     async def _needed(self, partition: keys.PartitionKeys, found: Sequence[Candidate]) -> int:
@@ -125,6 +139,24 @@ class ReplayTurns:
         if not outstanding and all(one.complete and not one.waiting for one in self._candidates):
             return Report(moved=True, finished=True)
         room = self._pacer.limit(max(1, min(self._most, OUTSTANDING_BYTES // self._largest))) - outstanding
+        moved |= await (self._send_in_order(room) if self._lines else self._send_by_age(room))
+        return Report(moved)
+
+    async def _send_in_order(self, room: int) -> bool:
+        """Of each ordering key the next one whose turn it is; the partition that waits for longest chooses first."""
+        moved = False
+        for line in sorted((line for line in self._lines if line.waits), key=lambda line: line.oldest):
+            looked = await line.look()
+            self._queued += looked.ours
+            count = self._pacer.allowed(self._time.now_ms(), min(room, ORDERS_AT_ONCE)) if room > 0 else 0
+            placed = await line.ask(count)
+            self._pacer.spent(placed, self._time.now_ms())
+            room -= placed
+            moved |= bool(looked.passed or placed)
+        return moved
+
+    async def _send_by_age(self, room: int) -> bool:
+        moved = False
         stopped: set[int] = set()
         while room > 0:
             oldest = self._oldest(stopped)
@@ -135,7 +167,7 @@ class ReplayTurns:
             moved, room = moved or done > 0, room - placed
             if oldest.partition.number in self._held or not oldest.waiting:
                 stopped.add(oldest.partition.number)
-        return Report(moved)
+        return moved
 
     def _oldest(self, stopped: set[int]) -> Candidates | None:
         ready = [one for one in self._candidates if one.waiting and one.partition.number not in stopped]

@@ -5,7 +5,8 @@
                                                 -> nothing: cancelled, or the token is another's by now
 
 Every change goes through `_change`, which compares the token in the store with ours. Errors of a store that is away or
-full are waited out, as long as the slice lasts; any other one fails the replay, by name.
+full are waited out, as long as the slice lasts; any other one fails the replay, by name. Live events that wait for the
+replay go once it has ended, whoever ended it.
 """
 
 import logging
@@ -17,13 +18,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from dispatcher.jobs.replay import ReplayTurns, Report
+from dispatcher.jobs.target import ReplayFailed, Target, holds
 from dispatcher.jobs.timing import Timing
 from dispatcher.store_time import StoreTime
 from gateway.clock import Clock
-from gateway.model.endpoint import Endpoint
 from gateway.model.replay import FINISHED, Replay
-from gateway.store import connection, keys
-from gateway.store.registry import Registry
+from gateway.store import connection, keys, marks
 from gateway.store.replays import Replays
 
 logger = logging.getLogger("dispatcher.replay")
@@ -31,10 +31,6 @@ logger = logging.getLogger("dispatcher.replay")
 
 class NotOurs(Exception):
     """The replay is finished, gone, or another slice goes on with it: this one ends without a word."""
-
-
-class ReplayFailed(Exception):
-    """The replay cannot be carried on; the text says why and is shown."""
 
 
 class Signals(NamedTuple):
@@ -63,7 +59,8 @@ class Slice:
     ) -> None:
         self._redis, self._partitions, self._clock, self._timing = redis, partitions, clock, timing
         self._signals, self._most = signals, most
-        self._replays, self._registry = Replays(redis, clock), Registry(redis, clock)
+        self._replays = Replays(redis, clock)
+        self._target = Target(redis, clock, self._replays)
         self._time = StoreTime(clock)
         self._token = new_token()
         self._began = self._saved = clock.monotonic()
@@ -79,7 +76,7 @@ class Slice:
             replay = await self._claim(replay_id, token)
             return await self._work(replay)
         except NotOurs:
-            return None
+            await self._target.release_ended(replay_id)
         except ReplayFailed as failed:
             await self._fail(replay_id, str(failed))
         except Exception as error:
@@ -102,8 +99,8 @@ class Slice:
         logger.info("replay.slice_started", extra={"replay": replay_id, "phase": replay.phase})
         return replay
 
-    async def _change(self, replay_id: str, change: Callable[[Replay], Replay]) -> None:
-        """Change the replay, if it is still ours. Raises NotOurs."""
+    async def _change(self, replay_id: str, change: Callable[[Replay], Replay]) -> Replay:
+        """Change the replay, if it is still ours; as it is then. Raises NotOurs."""
         self._beat += 1
 
         def decide(read: Replay) -> Replay:
@@ -111,20 +108,26 @@ class Slice:
                 raise NotOurs
             return msgspec.structs.replace(change(read), beat=self._beat)
 
-        if await self._replays.change(replay_id, decide) is None:
+        changed = await self._replays.change(replay_id, decide)
+        if changed is None:
             raise NotOurs
         self._saved = self._clock.monotonic()
+        return changed
 
     async def _fail(self, replay_id: str, error: str) -> None:
         try:
             await self._change(replay_id, lambda read: msgspec.structs.replace(read, status="failed", error=error))
         except NotOurs:
+            await self._target.release_ended(replay_id)
             return
         logger.warning("replay.ended", extra={"replay": replay_id, "status": "failed", "error": error})
+        await self._target.release_ended(replay_id)
 
     async def _work(self, replay: Replay) -> str | None:
+        endpoint = await self._target.check(replay)
+        replay = await self._with_end(replay)
         await self._time.sample(self._redis)
-        turns = ReplayTurns(self._redis, self._partitions, replay, await self._endpoint(replay), self._time, self._most)
+        turns = ReplayTurns(self._redis, self._partitions, replay, endpoint, self._time, self._most)
         wait = self._timing.shortest_wait
         while True:
             report = await self._turn(replay, turns)
@@ -141,13 +144,20 @@ class Slice:
             else:
                 wait = self._timing.shortest_wait
 
+    async def _with_end(self, replay: Replay) -> Replay:
+        """The replay with its end, which is fixed after the mark, so that nothing is accepted between the two."""
+        if replay.until_ms != marks.AT_MARK or not holds(replay):
+            return replay
+        now_ms = await connection.store_ms(self._redis)
+        return await self._change(replay.id, lambda read: marks.fixed(read, now_ms) or read)
+
     async def _turn(self, replay: Replay, turns: ReplayTurns) -> Report | None:
         """One turn, with a save when it is time; None when the store could not take it now."""
         try:
             await self._still_ours(replay)
             if self._clock.monotonic() - self._saved >= self._timing.beat:
                 await self._change(replay.id, turns.progress)
-                await self._endpoint(replay)
+                await self._target.check(replay)
                 self._others_wait = await self._signals.others_wait()
             return await turns.run_once()
         except Exception as error:
@@ -161,16 +171,6 @@ class Slice:
         if read is None or read.status in FINISHED or read.token != self._token:
             raise NotOurs
 
-    async def _endpoint(self, replay: Replay) -> Endpoint:
-        found = await self._registry.get_endpoint(replay.endpoint)
-        if found is None or found.number != replay.endpoint_number:
-            raise ReplayFailed(f"endpoint {replay.endpoint} was deleted")
-        if found.status == "disabled" and not replay.dry_run:
-            raise ReplayFailed(
-                f"endpoint {found.id} is disabled ({found.disabled_reason}): enable it and start another replay"
-            )
-        return found
-
     def _is_over(self) -> bool:
         longest = self._timing.fair if self._others_wait else self._timing.slice
         return self._signals.stopping() or self._clock.monotonic() - self._began >= longest
@@ -183,6 +183,7 @@ class Slice:
 
         await self._change(replay.id, complete)
         logger.info("replay.ended", extra={"replay": replay.id, "status": "completed", "total": total})
+        await self._target.release(replay)
 
     async def _hand_on(self, replay: Replay, turns: ReplayTurns) -> str:
         token = new_token()

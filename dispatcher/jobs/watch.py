@@ -3,14 +3,18 @@
 A replay stands still when its token and beat were seen unchanged for `Timing.stale` seconds of our own monotonic time,
 and no job for that token waits in the queue. It gets a new token, by compare-and-set, and a job for it: should the old
 slice be alive after all, it finds another token and ends. Every worker watches; of two that act at once one wins.
+
+It also lets live events go that wait for a replay which has ended: who ended it may have crashed before.
 """
 
 import logging
 from typing import NamedTuple
 
 import msgspec
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from dispatcher.jobs.marked import Marked
 from dispatcher.jobs.slices import new_token
 from dispatcher.jobs.timing import Timing
 from gateway.clock import Clock
@@ -22,10 +26,11 @@ logger = logging.getLogger("dispatcher.watch")
 
 
 class Report(NamedTuple):
-    """How many replays are unfinished, and which ones were given to a new slice."""
+    """How many replays are unfinished, which ones were given to a new slice, and which endpoints wait no longer."""
 
     unfinished: int
     revived: list[str]
+    released: list[str]
 
 
 class _Seen(NamedTuple):
@@ -37,8 +42,9 @@ class _Seen(NamedTuple):
 class Watch:
     """Looks at all replays, again and again."""
 
-    def __init__(self, replays: Replays, jobs: Jobs, clock: Clock, timing: Timing) -> None:
-        self._replays, self._jobs, self._clock, self._timing = replays, jobs, clock, timing
+    def __init__(self, redis: Redis, jobs: Jobs, clock: Clock, timing: Timing) -> None:
+        self._replays, self._jobs, self._clock, self._timing = Replays(redis, clock), jobs, clock, timing
+        self._marked = Marked(redis, clock, self._replays)
         self._seen: dict[str, _Seen] = {}
 
     async def run_once(self) -> Report:
@@ -52,7 +58,7 @@ class Watch:
         except RedisError:
             self._seen.clear()
             raise
-        return Report(len(unfinished), revived)
+        return Report(len(unfinished), revived, await self._marked.release())
 
     def _note(self, replay: Replay, now: float) -> _Seen:
         seen = self._seen.get(replay.id)

@@ -29,7 +29,6 @@ from gateway.settings import SettingsError, load
 from gateway.store import connection, durability, jobs
 from gateway.store.errors import StoreError
 from gateway.store.registry import Registry
-from gateway.store.replays import Replays
 
 # RQ is imported after gateway.store.jobs, which sets its prefix
 # isort: split
@@ -142,7 +141,7 @@ class WorkerProcess:
     async def _watch(self) -> None:
         given = self._given
         redis = connection.connect(given.url)
-        watch = Watch(Replays(redis, given.clock), given.jobs, given.clock, given.timing)
+        watch = Watch(redis, given.jobs, given.clock, given.timing)
         due = given.clock.monotonic()
         while not given.stopping.is_set():
             if given.clock.monotonic() >= due:

@@ -1,10 +1,11 @@
 """A replay that live events wait for: `catch_up` of a replay, and the mark that it leaves at its ordered endpoint.
 
-    POST /v1/replays -> replay stored -> endpoint marked with its id -> job queued -> 202
+    POST /v1/replays -> replay stored -> endpoint marked with its id -> `until` fixed -> job queued -> 202
     cancelled        -> mark cleared        ended, or never stored -> the worker clears the mark
 
 The replay comes first: a crash between the two leaves a replay that nobody waits for, never an endpoint that waits for
-nothing. A mark is changed by compare-and-set, and cleared only by who ends the replay that it names.
+nothing; the worker then marks the endpoint. A mark is changed by compare-and-set, and cleared only when the replay that
+it names has ended. A replay until now ends after the mark: what is accepted between the two is in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,10 @@ import msgspec
 
 from gateway.api import access
 from gateway.api.call import Call
-from gateway.api.endpoints import ATTEMPTS
 from gateway.model.endpoint import Endpoint
 from gateway.model.replay import FINISHED, Replay
 from gateway.problems import FieldError, Problem, field_error
-from gateway.store import errors
+from gateway.store import connection, marks
 
 
 def check(values: Mapping[str, Any], endpoint: Endpoint | None) -> Iterator[FieldError]:
@@ -39,13 +39,18 @@ async def require_free(call: Call, endpoint: Endpoint) -> None:
         raise Problem("catch_up_running", f"live events of endpoint {endpoint.id} wait for replay {other.id}")
 
 
-async def begin(call: Call, replay: Replay) -> None:
-    """Let the live events of the endpoint wait for the replay; cancels it and raises Problem if they cannot."""
+async def begin(call: Call, replay: Replay) -> Replay:
+    """Let the live events of the endpoint wait for the replay, which ends now if it has no end.
+
+    Cancels it and raises Problem if they cannot wait.
+    """
     try:
         await _mark(call, replay)
     except Problem:
         await call.services.replays.change(replay.id, _cancelled)
         raise
+    now_ms = await connection.store_ms(call.services.redis)
+    return await call.services.replays.change(replay.id, lambda read: marks.fixed(read, now_ms)) or replay
 
 
 def _cancelled(read: Replay) -> Replay | None:
@@ -53,7 +58,7 @@ def _cancelled(read: Replay) -> Replay | None:
 
 
 async def _mark(call: Call, replay: Replay) -> None:
-    for _ in range(ATTEMPTS):
+    for _ in range(marks.ATTEMPTS):
         found = await call.services.registry.get_endpoint(replay.endpoint)
         if found is None or found.number != replay.endpoint_number:
             raise Problem("endpoint_deleted", f"endpoint {replay.endpoint} was deleted meanwhile")
@@ -62,23 +67,12 @@ async def _mark(call: Call, replay: Replay) -> None:
         if not found.ordered:
             raise Problem("changed_meanwhile", f"endpoint {found.id} is not ordered any more")
         await require_free(call, found)
-        if await _stored(call, found, replay.id):
+        if await marks.put(call.services.registry, found, replay.id):
             return
     raise Problem("changed_meanwhile", f"endpoint {replay.endpoint} keeps changing")
 
 
 async def end(call: Call, replay: Replay) -> None:
     """Let the live events go that wait for this replay; those of another one stay."""
-    for _ in range(ATTEMPTS):
-        found = await call.services.registry.get_endpoint(replay.endpoint)
-        if found is None or found.catch_up != replay.id or await _stored(call, found, ""):
-            return
-    raise Problem("changed_meanwhile", f"endpoint {replay.endpoint} keeps changing")
-
-
-async def _stored(call: Call, read: Endpoint, mark: str) -> bool:
-    try:
-        await call.services.registry.update_endpoint(msgspec.structs.replace(read, catch_up=mark), read.revision)
-    except errors.Conflict:
-        return False
-    return True
+    if not await marks.clear(call.services.registry, replay.endpoint, replay.id):
+        raise Problem("changed_meanwhile", f"endpoint {replay.endpoint} keeps changing")

@@ -19,7 +19,7 @@ from gateway.api.openapi import PAGE_PARAMETERS, Operation, Parameter, Route
 from gateway.model import replay as model
 from gateway.model.endpoint import Endpoint
 from gateway.problems import FieldError, Problem, field_error
-from gateway.store import connection
+from gateway.store import connection, marks
 
 MAXIMUM_RATE = 10_000
 FINISHED = ("completed", "failed")
@@ -79,9 +79,10 @@ async def create(call: Call) -> Answer:
         raise Problem("endpoint_disabled", f"endpoint {endpoint.id} is disabled ({endpoint.disabled_reason})")
     if values["catch_up"]:
         await catch_up.require_free(call, endpoint)
+        until = marks.AT_MARK if until > now else until
     stored = await call.services.replays.create(_new(call, values, endpoint, since, until))
     if stored.catch_up:
-        await catch_up.begin(call, stored)
+        stored = await catch_up.begin(call, stored)
     await call.services.start_replay(stored.id)
     return Answer(await _show(call, stored), 202, {"location": f"/v1/replays/{stored.id}"})
 
@@ -202,7 +203,7 @@ def _view(replay: model.Replay, counted: Sequence[int]) -> Replay:
         id=replay.id,
         endpoint=replay.endpoint,
         since=rfc3339.format_ms(replay.since_ms),
-        until=rfc3339.format_ms(replay.until_ms),
+        until=rfc3339.format_ms(replay.until_ms or replay.created_ms),
         event_types=replay.event_types,
         mode=replay.mode,
         rate=replay.rate,

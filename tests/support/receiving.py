@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections import Counter
 
 from tests.support.waiting import until
 
@@ -21,11 +22,15 @@ class Request:
 
 
 class Receiving:
-    """Answers 200, or `statuses[name]`; while `hold` is set it notes and does not answer."""
+    """Answers 200, or `statuses[name]`; while `hold` is set it notes and does not answer.
+
+    `failing` counts by webhook-id how many more requests are answered with 500.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.statuses: dict[str, int] = {}
+        self.failing: Counter[str] = Counter()
         self.hold = False
         self._go = asyncio.Event()
         self._server: asyncio.Server
@@ -78,10 +83,14 @@ class Receiving:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         await reader.readexactly(int(headers.get("content-length", "0")))
         name = head[0].split(" ")[1].rpartition("/")[2]
-        self.requests.append(Request(name, headers, asyncio.get_running_loop().time()))
+        request = Request(name, headers, asyncio.get_running_loop().time())
+        self.requests.append(request)
         if self.hold:
             await self._go.wait()
         status = self.statuses.get(name, 200)
+        if self.failing[request.id]:
+            self.failing[request.id] -= 1
+            status = 500
         writer.write(b"HTTP/1.1 %d Answer\r\ncontent-length: 0\r\n\r\n" % status)
         await writer.drain()
         return True

@@ -92,12 +92,17 @@ class Station:
         kind: Kind = "internal",
         event_types: Sequence[str] = ("*",),
         status: Literal["enabled", "disabled"] = "enabled",
+        **fields: Any,
     ) -> Endpoint:
         """An endpoint of a subscriber of its own with the same name, which the sink receives under that name."""
         secrets = sealed(Vault.from_settings(self.settings, self.settings.data), name)
         url = self.sink.url(name)
-        endpoint = Endpoint(name, 0, name, kind, url, tuple(event_types), secrets=secrets, status=status)
+        endpoint = Endpoint(name, 0, name, kind, url, tuple(event_types), secrets=secrets, status=status, **fields)
         return (await self.registry.create_subscriber(Subscriber(name, kind), [endpoint]))[0]
+
+    def knows(self, endpoint: Endpoint) -> bool:
+        """Whether the dispatcher has heard of an endpoint."""
+        return self._dispatcher is not None and self._dispatcher.view.endpoint(endpoint.number) is not None
 
     async def switch(self, endpoint: Endpoint, status: Literal["enabled", "disabled"]) -> None:
         """Enable or disable an endpoint."""
@@ -105,6 +110,12 @@ class Station:
             await self.registry.enable(endpoint.id)
         else:
             await self.registry.disable(endpoint.id, "operator", await connection.store_ms(self.redis))
+
+    async def change(self, endpoint: Endpoint, **fields: Any) -> None:
+        """Change an endpoint, as its owner does through the API."""
+        read = await self.registry.get_endpoint(endpoint.id)
+        assert read is not None
+        await self.registry.update_endpoint(msgspec.structs.replace(read, **fields), read.revision)
 
     async def publish(self, count: int, prefix: str, **fields: Any) -> list[str]:
         """Append events with the ids `<prefix>-0` and so on, spread over the partitions."""
@@ -116,6 +127,18 @@ class Station:
             appends.append(log.Append(where, [NewEvent(**given)]))
         await scripts.run_all(self.redis, [append.call for append in appends])
         return names
+
+    async def publish_of(self, *subjects: str) -> list[str]:
+        """One event per subject ('' for none) in the partition of that ordering key, one after the other; their ids."""
+        published = []
+        for number, subject in enumerate(subjects):
+            where = self.partitions[ids.partition_of(subject or str(number), len(self.partitions))]
+            append = log.Append(where, [NewEvent(source="/tests", type="order.placed", data=b"{}", subject=subject)])
+            (answer,) = await scripts.run_all(self.redis, [append.call])
+            (appended,) = append.read(answer)
+            assert appended.address is not None
+            published.append(appended.address.event_id)
+        return published
 
     async def address(self, event_id: str) -> ids.Address:
         """Where an event lies."""

@@ -4,6 +4,7 @@ import asyncio
 
 from dispatcher.jobs.timing import NORMAL
 from gateway.model.delivery import State
+from gateway.model.endpoint import Endpoint
 from gateway.store import connection, work
 from tests.support.replaying import Station
 from tests.support.waiting import until
@@ -59,6 +60,30 @@ async def test_fill_opens_dead_deliveries_again_and_leaves_the_others(station: S
     assert set(station.sink.ids("gone")) == set(names)
     after = [await station.record(name, gone) for name in names]
     assert {(record.state, record.run) for record in after if record} == {(State.DELIVERED, done.run)}
+
+
+async def test_a_dead_delivery_that_dies_again_counts_as_failed(station: Station) -> None:
+    gone = await station.endpoint("gone")
+    station.sink.statuses["gone"] = 410
+    (name,) = await station.publish(1, "e")
+    await station.sink.wait("gone", 1)
+    await until(lambda: _is_dead(station, name, gone), 20, "a dead letter")
+    for count in (2, 3):
+        await station.switch(gone, "enabled")
+        replay = await station.replay(gone)
+        await station.slice(replay.id)
+        await station.sink.wait("gone", count)
+        await until(lambda: _nothing_ordered(station), 10, "its order carried out")
+        assert (await station.sent(replay), await station.counted(replay, "failed")) == (1, 1)
+        assert await station.counted(replay, "delivered") == 0
+        record = await station.record(name, gone)
+        assert record is not None
+        assert (record.state, record.run) == (State.DEAD, replay.run)
+
+
+async def _is_dead(station: Station, name: str, endpoint: Endpoint) -> bool:
+    record = await station.record(name, endpoint)
+    return record is not None and record.state is State.DEAD
 
 
 async def test_again_makes_deliveries_of_its_own(station: Station) -> None:

@@ -9,9 +9,12 @@ from redis.exceptions import ConnectionError as StoreAway
 
 from dispatcher.jobs.timing import NORMAL
 from dispatcher.jobs.watch import Watch
+from gateway.model.endpoint import Endpoint
 from gateway.model.replay import Replay
-from gateway.store import connection
+from gateway.model.subscriber import Subscriber
+from gateway.store import connection, marks
 from gateway.store.jobs import Jobs
+from gateway.store.registry import Registry
 from gateway.store.replays import Replays
 from tests.integration.gateway.store.clock import HandClock
 from tests.support.valkey import ValkeyServer
@@ -21,9 +24,9 @@ class Watched:
     """A watch with what it looks at."""
 
     def __init__(self, redis: Redis, url: str) -> None:
-        self.clock, self.jobs = HandClock(), Jobs(url)
+        self.redis, self.clock, self.jobs = redis, HandClock(), Jobs(url)
         self.replays = Replays(redis, self.clock)
-        self.watch = Watch(self.replays, self.jobs, self.clock, NORMAL)
+        self.watch = Watch(redis, self.jobs, self.clock, NORMAL)
 
     async def replay(self, name: str, **fields: object) -> Replay:
         return await self.replays.create(msgspec.structs.replace(Replay(name, 0, "ep_1", 1, 0, 1), **fields))
@@ -90,12 +93,26 @@ async def test_finished_ones_are_left_alone(watched: Watched) -> None:
 
 async def test_of_two_watches_one_acts(watched: Watched) -> None:
     await watched.replay("rpl_1", status="running")
-    other = Watch(watched.replays, watched.jobs, watched.clock, NORMAL)
+    other = Watch(watched.redis, watched.jobs, watched.clock, NORMAL)
     await other.run_once()
     assert await watched.after(0) == []
     watched.clock.ms += 20_000
     found = [*(await watched.watch.run_once()).revived, *(await other.run_once()).revived]
     assert found == ["rpl_1"]
+
+
+async def test_an_endpoint_that_waits_for_a_replay_which_has_ended_waits_no_longer(watched: Watched) -> None:
+    registry = Registry(watched.redis, watched.clock)
+    endpoint = Endpoint("ep_1", 0, "shop", "internal", "https://shop.test/", ordered=True)
+    (stored,) = await registry.create_subscriber(Subscriber("shop", "internal"), [endpoint])
+    await watched.replay("rpl_1", status="running", catch_up=True)
+    assert await marks.put(registry, stored, "rpl_1")
+    assert (await watched.watch.run_once()).released == []
+    await watched.replays.change("rpl_1", lambda read: msgspec.structs.replace(read, status="completed"))
+    assert (await watched.watch.run_once()).released == ["ep_1"]
+    found = await registry.get_endpoint("ep_1")
+    assert found is not None
+    assert found.catch_up == ""
 
 
 async def test_time_in_which_nothing_could_be_seen_does_not_count(valkey_server: ValkeyServer) -> None:

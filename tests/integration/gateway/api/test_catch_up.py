@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway import rfc3339
 from gateway.api import catch_up
 from gateway.model.endpoint import Endpoint
 from gateway.model.replay import Replay
 from gateway.problems import Problem
+from gateway.store import marks
 from tests.integration.gateway.api.calls import call_of
 from tests.support.api_rig import INTERNAL_URL, URL, Rig, code_of, fields_of
 
@@ -55,6 +57,29 @@ async def test_live_events_wait_for_it_from_the_answer_on(rig: Rig, mode: str) -
     stored = await rig.services.replays.get(made["id"])
     assert stored is not None
     assert stored.catch_up
+
+
+@pytest.mark.parametrize("until", [None, "2999-01-01T00:00:00Z"])
+async def test_until_now_means_until_the_mark(rig: Rig, until: str | None) -> None:
+    answer = await rig.post("/v1/replays", {**BODY, "until": until} if until else BODY)
+    stored = await rig.services.replays.get(answer.json()["id"])
+    assert stored is not None
+    marked = await rig.services.registry.get_endpoint("e")
+    assert marked is not None
+    assert 0 <= stored.until_ms - marked.updated_ms < 60_000
+    assert answer.json()["until"] == rfc3339.format_ms(stored.until_ms)
+
+
+async def test_an_end_of_its_own_is_kept(rig: Rig) -> None:
+    made = (await rig.post("/v1/replays", {**BODY, "until": "2026-01-02T00:00:00Z"})).json()
+    assert made["until"] == "2026-01-02T00:00:00.000Z"
+
+
+async def test_before_the_mark_it_is_shown_with_an_end(rig: Rig) -> None:
+    found, _ = await stored(rig)
+    new = Replay("rpl_2", 0, "e", found.number, 0, marks.AT_MARK, catch_up=True, created_ms=1_000)
+    await rig.services.replays.create(new)
+    assert (await rig.get("/v1/replays/rpl_2")).json()["until"] == "1970-01-01T00:00:01.000Z"
 
 
 async def test_without_it_nothing_waits(rig: Rig) -> None:
