@@ -87,7 +87,11 @@ class Pool:
 
     def opened(self, opening: Opening, connection: Connection) -> None:
         """An opening's socket is a connection now."""
-        self._openings.discard(opening)
+        if opening in self._openings:
+            self._openings.discard(opening)
+        else:
+            # it had come to nothing at the same moment, and the connection will be closed
+            self._sockets[connection.key] += 1
         self._connections.add(connection)
 
     def ended(self, opening: Opening) -> None:

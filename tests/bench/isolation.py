@@ -192,7 +192,9 @@ def figures(phases: dict[bool, list[dict[str, Any]]]) -> list[Figure]:
 
     alone, together = median("p99", together=False), median("p99", together=True)
     sizes = [phase["resident_mb"] for phase in phases[True]]
+    least = [min(phase["p99"] for phase in phases[together]) for together in (True, False)]
     facts = {
+        "ratio_of_quietest_phases": round(least[0] / least[1], 2),
         "p50_alone": median("p50", together=False),
         "p50_together": median("p50", together=True),
         "p99_alone": alone,

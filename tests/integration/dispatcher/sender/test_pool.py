@@ -3,6 +3,8 @@
 import asyncio
 
 from dispatcher.sender import Answered, Failed, Limits
+from dispatcher.sender.opening import Opening
+from gateway.clock import SystemClock
 from tests.integration.dispatcher.sender.harness import REQUEST, Harness
 from tests.support import adversaries
 from tests.support.adversaries import OK, Adversary, Peer
@@ -155,3 +157,23 @@ async def test_at_the_bound_destinations_wait_in_turns() -> None:
         assert sum(result.done() for result in waiting) < 5
         await asyncio.gather(holder, *waiting)
         assert harness.sender._pool._sockets == {}
+
+
+async def test_a_connection_that_comes_after_its_attempt_has_ended_is_counted_until_it_is_closed(
+    harness: Harness,
+) -> None:
+    async with Adversary(adversaries.answer(OK)) as receiver:
+        destination = harness.destination(receiver.port)
+        await harness.answered(destination)
+        pool = harness.sender._pool
+        connection = pool.take(destination.key, SystemClock().monotonic())
+        assert connection is not None
+        pool._connections.discard(connection)
+        pool._leave(destination.key)
+        late = Opening(pool, destination, REQUEST, 0, 1e9, lambda _result: None)
+        late.fail("deadline", "it took too long")
+        pool.opened(late, connection)
+        assert pool._sockets == {destination.key: 1}
+        late.hand_over(connection)
+        await until(pool.empty, 5, "our close")
+        assert pool._sockets == {}
