@@ -23,7 +23,7 @@ from dispatcher.registry_view import RegistryView
 from gateway import ids, tasks
 from gateway.model import event as events
 from gateway.model.delivery import Reason, chain_of
-from gateway.store import changes, log
+from gateway.store import changes, log, scripts
 
 BLOCK_MS = 100
 """Also how long a partition that was just taken may wait for its first read."""
@@ -94,12 +94,13 @@ class Reader:
                 await self._view.refresh()
             return Report(0, 0)
         names = [p.keys.log for p in readable]
-        pipeline = self._redis.pipeline(transaction=False)
         command = ("XREAD", "COUNT", self.count(len(names)), "BLOCK", BLOCK_MS, "STREAMS")
-        pipeline.execute_command(*command, *names, *(p.cursor for p in readable))
         cursor = self._view.cursor
-        pipeline.execute_command(*changes.command(cursor))
-        entries, changed = await pipeline.execute()
+        cursors = [p.cursor for p in readable]
+        replies = await scripts.send(self._redis, [(*command, *names, *cursors), changes.command(cursor)])
+        for refused in [reply for reply in replies if isinstance(reply, BaseException)]:
+            raise refused
+        entries, changed = replies
         await self._view.follow(cursor, changed)
         by_name = {p.keys.log: p for p in readable}
         report, size = Report(0, 0), 0

@@ -41,9 +41,13 @@ def command(cursor: str) -> tuple[str, ...]:
 
 
 def parse(cursor: str, reply: Sequence[Any] | None) -> Changes:
-    """Read the reply of `command(cursor)` as redis-py gives it: (id, fields) pairs of bytes."""
-    entries = [(entry[0].decode(), entry[1]) for entry in reply or ()]
+    """Read the reply of `command(cursor)`, raw or as redis-py gives it: (id, fields), the latter flat or a mapping."""
+    entries = [(entry[0].decode(), _mapping(entry[1])) for entry in reply or ()]
     if not entries or entries[0][0] != cursor:
         return Changes(cursor, truncated=True)
     found = (Change(fields[b"kind"].decode(), fields[b"id"].decode()) for _, fields in entries[1:])
     return Changes(entries[-1][0], tuple(change for change in found if change.kind in KINDS), more=len(entries) > PAGE)
+
+
+def _mapping(fields: Any) -> Any:
+    return fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))

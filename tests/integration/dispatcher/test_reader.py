@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher import reader
+from dispatcher import lanes, reader
 from gateway.model.event import NewEvent
 from gateway.store import leases
 from tests.integration.dispatcher.rig import Hand, Rig
@@ -111,7 +111,10 @@ async def test_what_was_read_while_the_partition_is_given_up_is_left_to_the_next
     assert hand.partitions[0].cursor == "0-0"
 
 
-async def test_reading_pauses_while_much_waits_and_the_registry_is_still_followed(rig: Rig) -> None:
+async def test_reading_pauses_while_much_waits_and_the_registry_is_still_followed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "STUCK_SECONDS", 60.0)
     shop = await rig.endpoint("shop")
     hand = await rig.hand()
     rig.receiver.hold("shop")
