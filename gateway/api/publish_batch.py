@@ -15,12 +15,13 @@ from gateway.api.body import WHOLE, Receive, read_body
 from gateway.api.call import require_media_type
 from gateway.api.limits import Begin
 from gateway.api.openapi import Operation
-from gateway.api.publish import IDEMPOTENCY_KEY, Accepted, Publisher, answer, identify
+from gateway.api.publish import IDEMPOTENCY_KEY, Accepted, Publisher, accepted_of, answer, identify
 from gateway.ingest import envelope
 from gateway.ingest.group_commit import Result
 from gateway.model.api_key import ApiKey
 from gateway.model.event import NewEvent
 from gateway.problems import Document, Problem, Send
+from gateway.store import log
 
 MAX_ITEMS = 1_000
 MAX_BYTES = 8 * 1_048_576
@@ -102,12 +103,15 @@ class PublishBatch:
         return new
 
 
+_UNKNOWN = AssertionError("nobody has said what became of it")
+
+
 class _Outcomes:
     """Stores the events of one batch; one callback a flush, one wake-up when the last outcome is there."""
 
     def __init__(self, publisher: Publisher, items: list[NewEvent | Problem]) -> None:
         self._publisher, self._items = publisher, items
-        self._found: list[Result | Problem] = list(items)  # type: ignore[arg-type]  # each event gives way to its result
+        self._found: list[Result] = [_UNKNOWN] * len(items)
         self._left = 0
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -118,10 +122,17 @@ class _Outcomes:
                 self._begin(index, item)
         if self._left:
             await self._done
-        return [
-            result if isinstance(result, Problem) else await self._outcome(index, result)
-            for index, result in enumerate(self._found)
-        ]
+        plain = [self._plain(item, result) for item, result in zip(self._items, self._found, strict=True)]
+        rest = [index for index, accepted in enumerate(plain) if accepted is None]
+        told = await asyncio.gather(*(self._outcome(self._items[index], self._found[index]) for index in rest))
+        others = dict(zip(rest, told, strict=True))
+        return [accepted or others[index] for index, accepted in enumerate(plain)]
+
+    @staticmethod
+    def _plain(item: NewEvent | Problem, result: Result) -> Accepted | None:
+        if isinstance(item, NewEvent) and isinstance(result, log.Appended):
+            return accepted_of(item, result)
+        return None
 
     def _begin(self, index: int, event: NewEvent) -> None:
         try:
@@ -137,11 +148,13 @@ class _Outcomes:
         if not self._left and not self._done.done():
             self._done.set_result(None)
 
-    async def _outcome(self, index: int, result: Result) -> Accepted | Problem:
-        event = self._items[index]
-        assert isinstance(event, NewEvent)  # noqa: S101 - a Problem keeps its place
+    async def _outcome(self, item: NewEvent | Problem, result: Result) -> Accepted | Problem:
+        if isinstance(item, Problem):
+            return item
+        if isinstance(result, Problem):
+            return result
         try:
-            return await self._publisher.outcome(event, result)
+            return await self._publisher.outcome(item, result)
         except Problem as problem:
             return problem
 

@@ -35,6 +35,9 @@ class Outcome(enum.IntEnum):
     CONFLICT = 2
 
 
+_OUTCOMES = tuple(Outcome)
+
+
 class Appended(NamedTuple):
     """One event's outcome and address; in a conflict the address of the other event, None if it lies elsewhere."""
 
@@ -93,10 +96,10 @@ class Append:
 
     def read(self, answer: bytes) -> list[Appended]:
         """The outcomes, in the order of the events."""
-        appended = []
-        for code, ms, seq in _ANSWER.iter_unpack(answer):
-            appended.append(Appended(Outcome(code), ids.Address(ms, seq, self.partition) if ms else None))
-        return appended
+        return [
+            Appended(_OUTCOMES[code], ids.Address(ms, seq, self.partition) if ms else None)
+            for code, ms, seq in _ANSWER.iter_unpack(answer)
+        ]
 
 
 def subject_bucket(subject: str) -> int:
