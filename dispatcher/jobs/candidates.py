@@ -17,11 +17,13 @@ from redis.asyncio import Redis
 
 from dispatcher.jobs.selection import Selection
 from gateway import ids
-from gateway.store import event_list, keys, scripts, walk
+from gateway.model.event import Event
+from gateway.store import deliveries, event_list, keys, log, scripts, walk
 from receivers import patterns
 
 MAX_INDEXES = 16
 _DEAD_PAGE = 256
+_DATA_AT_ONCE = 1_048_576
 _AFTER_EVERY_ENDPOINT = 0xFFFF_FFFF
 
 
@@ -82,7 +84,8 @@ class Candidates:
         batch = await self._walk.batch()
         if batch:
             found = await self._trimmed(_bound(batch[0].position))
-            found += self._candidates(entry.value for entry in batch if entry.value is not None)
+            headers = [entry.value for entry in batch if entry.value is not None]
+            found += await self._passing(self._candidates(headers))
             self._looked = _bound(batch[-1].position)
             self.waiting.extend(found)
             self.passed(0)
@@ -121,6 +124,27 @@ class Candidates:
             for event, size in headers
             if selection.selects(event)
         ]
+
+    async def _passing(self, found: list[Candidate]) -> list[Candidate]:
+        """Those that the endpoint's filter lets through, or of which it has a delivery by another filter."""
+        if not self._wanted.selection.endpoint.filter or not found:
+            return found
+        number = self._wanted.selection.endpoint.number
+        live = [ids.DeliveryKey(*one.key.address, number) for one in found]
+        records = await deliveries.read(self._redis, self.partition, live)
+        kept = {one.key for one, record in zip(found, records, strict=True) if record is not None}
+        left = deque(one for one in found if one.key not in kept)
+        while left:
+            some = [left.popleft()]
+            while left and sum(one.size for one in some) + left[0].size <= _DATA_AT_ONCE:
+                some.append(left.popleft())
+            events = await log.read_each(self._redis, self.partition, [one.key.address for one in some])
+            pairs = zip(some, events, strict=True)
+            kept |= {one.key for one, event in pairs if isinstance(event, Event) and self._passes(event)}
+        return [one for one in found if one.key in kept]
+
+    def _passes(self, event: Event) -> bool:
+        return bool(event.endpoint) or self._wanted.selection.passes(event)
 
     def _key(self, address: ids.Address) -> ids.DeliveryKey:
         return ids.DeliveryKey(*address, self._wanted.selection.endpoint.number, self._wanted.run)

@@ -2,10 +2,10 @@
 
 Addressing is that of live delivery: an external subscriber's endpoint gets what is addressed to its subscriber and
 nothing else, and an event for one endpoint (a test) never reaches another one. Of what remains the replay's own
-patterns select.
+patterns select, and the endpoint's filter of what it never had a delivery of.
 """
 
-from gateway import matching
+from gateway import filters, matching
 from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
 from receivers.patterns import Matcher
@@ -28,5 +28,9 @@ class Selection:
         return self._matcher.matches(event.type)
 
     def is_live(self, event: Event) -> bool:
-        """Whether the endpoint, as it is now, gets the event without a replay."""
-        return matching.matches(self.endpoint, event)
+        """Whether the endpoint, as it is now, gets the event without a replay; its filter, if any, lets it through."""
+        return self.endpoint.status != "disabled" and matching.selects(self.endpoint, event)
+
+    def passes(self, event: Event) -> bool:
+        """Whether the endpoint's filter, as it is now, lets the event through; asked of events with their data."""
+        return matching.passes(self.endpoint, filters.EventValues(event))

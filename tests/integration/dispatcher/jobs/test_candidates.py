@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -157,3 +158,19 @@ async def test_without_a_log_only_they_are_found(filled: FilledStore) -> None:
     assert await read_all(one) == keys([old])
     assert (one.complete, one.cursor) == (True, old.stream_id)
     assert await read_all(begin(filled, wanted(), one.cursor)) == []
+
+
+@pytest.mark.parametrize("run", [0, 9])
+async def test_a_filter_selects_what_the_endpoint_never_had(
+    filled: FilledStore, monkeypatch: pytest.MonkeyPatch, run: int
+) -> None:
+    monkeypatch.setattr("dispatcher.jobs.candidates._DATA_AT_ONCE", 20)
+    filtered = msgspec.structs.replace(SHOP, filter="data.n > 2")
+    mine = [await filled.publish(1, subscriber="shop", data=b'{"n":%d}' % number) for number in range(6)]
+    broken = await filled.publish(1, subscriber="shop", data=b"{}")
+    addressed = await filled.publish(1, subscriber="shop", endpoint="shop", type="hookline.test", data=b"{}")
+    await filled.settle(mine[0], {7: Record(State.DEAD, Reason.EXHAUSTED)})
+    what = Wanted(Selection(filtered, ("*", "hookline.test")), 0, NEVER_MS, run)
+    found = await read_all(begin(filled, what))
+    assert found == keys([mine[0], *mine[3:], addressed], run)
+    assert keys([broken], run)[0] not in found

@@ -76,6 +76,16 @@ def test_with_its_own_patterns_it_selects_what_live_delivery_would_have(endpoint
         assert selection.selects(event) == selection.is_live(event)
 
 
+def test_a_filter_is_asked_apart_from_what_headers_tell() -> None:
+    endpoint = Endpoint("ep_1", 1, "acme", "external", "https://a.test/", filter="data.n > 1")
+    selection = Selection(endpoint, ("*",))
+    few, many = [
+        Event(ids.Address(1, 0, 0), "evt", "/keys/a", "user", b'{"n":%d}' % n, subscriber="acme") for n in (1, 2)
+    ]
+    assert selection.is_live(few)
+    assert (selection.passes(few), selection.passes(many)) == (False, True)
+
+
 def test_a_bad_pattern_is_refused() -> None:
     with pytest.raises(PatternError):
         Selection(Endpoint("ep_1", 1, "acme", "external", "https://a.test/"), ("a.**",))
