@@ -58,3 +58,38 @@ async def test_what_is_noted_is_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatc
     for number in range(5):
         notes.failed(Endpoint(f"e{number}", number, "s", "internal", "http://a.example"), "why")
     assert len(notes._notes) == 2
+
+
+async def test_only_what_a_filter_lets_through_is_delivered(rig: Rig) -> None:
+    large = await rig.endpoint("large", filter='data.amount > 100 && subject.startsWith("eu/")')
+    broken = await rig.endpoint("broken", filter="data.nothing == 1")
+    hostile = await rig.endpoint("hostile", filter="data.l.all(a, data.l.all(b, a + b >= 0))")
+    everything = await rig.endpoint("everything")
+    hand = await rig.hand()
+    values = b",".join(b"%d" % number for number in range(1_500))
+    sent = [
+        (await rig.publish(subject=subject, data=b'{"amount":%d,"l":[%s]}' % (amount, values)))[0]
+        for subject, amount in (("eu/1", 150), ("eu/2", 50), ("us/1", 150))
+    ]
+    await hand.work()
+    assert rig.receiver.ids("large") == [sent[0].event_id]
+    assert rig.receiver.ids("broken") == rig.receiver.ids("hostile") == []
+    assert len(rig.receiver.ids("everything")) == 3
+    assert await rig.states(sent, everything) == ["delivered"] * 3
+    await hand.turn("filter errors")
+    found = await filter_errors.read(rig.redis, [large, broken, hostile])
+    assert {number: errors.times for number, errors in found.items()} == {broken.number: 3, hostile.number: 3}
+    assert found[broken.number].last_error.startswith("no such member: nothing")
+    assert found[hostile.number].last_error.startswith("it would take too long")
+    assert await rig.balanced()
+
+
+async def test_a_filter_that_changes_holds_for_what_is_published_after(rig: Rig) -> None:
+    one = await rig.endpoint("one", filter="data.n > 1")
+    hand = await rig.hand()
+    await rig.publish()
+    await hand.work()
+    await rig.change(one, filter="data.n == 1")
+    (second,) = await rig.publish()
+    await hand.work()
+    assert rig.receiver.ids("one") == [second.event_id]
