@@ -132,16 +132,13 @@ class Backlog:
 
     async def _heads(self, partition: Partition, chosen: Sequence[ChainId]) -> dict[ids.DeliveryKey, ChainId]:
         """Who is first in each chain, as far as that can be said."""
-        chains, read = partition.chains, ids.parse_stream_id(partition.cursor)
-        changes = [chain.changes if (chain := chains.find(chain_id)) else 0 for chain_id in chosen]
+        read = ids.parse_stream_id(partition.cursor)
         found: dict[ids.DeliveryKey, ChainId] = {}
         heads = await schedule.chain_heads(self._redis, partition.keys, chosen)
-        for chain_id, key, before in zip(chosen, heads, changes, strict=True):
-            if key is None:
-                chains.gone(chain_id, before, empty=True)
-            elif key.address[:2] > read:
-                # something that was accepted before it was still to be read, or to be recorded, when we asked
-                chains.put_back([chain_id])
+        for chain_id, key in zip(chosen, heads, strict=True):
+            if key is None or key.address[:2] > read:
+                # deleted from the store, or something that was accepted before it was still to be read when we asked
+                partition.chains.put_back([chain_id])
             elif key not in partition.in_hand:
                 found[key] = chain_id
         return found
@@ -154,7 +151,7 @@ class Backlog:
         heads = await schedule.chain_heads(self._redis, partition.keys, [chain_id for chain_id, _ in watched])
         for (chain_id, watch), key, before in zip(watched, heads, changes, strict=True):
             if key != watch.key:
-                chains.gone(chain_id, before, empty=key is None)
+                chains.passed_by(chain_id, before)
             elif self._time.now_ms() > watch.until_ms + WATCH_MARGIN_MS:
                 # it comes by itself: it was due, or has another time now
                 chains.watched.pop(chain_id, None)

@@ -141,15 +141,17 @@ class Chains:
         if chain_id in self._chains:
             self.watched[chain_id] = watch
 
-    def gone(self, chain_id: ChainId, changes: int, *, empty: bool) -> None:
-        """The store lost the first of a chain without our doing, or all of it (`empty`), as a former owner's attempt
-        ended; nothing is done if anything changed since the chain had that many `changes`."""
+    def passed_by(self, chain_id: ChainId, changes: int) -> None:
+        """The first of a chain left it without our doing: the attempt of a former owner ended.
+
+        Nothing is done if anything changed since the chain had that many `changes`.
+        """
         chain = self._chains.get(chain_id)
         if chain is None or chain.changes != changes or chain.unsettled or chain.busy is not None:
             return
         self.watched.pop(chain_id, None)
-        self._resize(chain, 0 if empty else max(chain.stored - 1, 1))
-        if not empty:
+        self._resize(chain, chain.stored - 1)
+        if chain.stored > 0:
             self.ready[chain_id] = None
         elif not chain.parked:
             self._remove(chain)

@@ -3,7 +3,7 @@
 | missing | what is done |
 |---|---|
 | `recorded` | written again: the owner knows the mark, since nobody else moves it |
-| `open`, `dead`, `due`, `lanes`, a lane | made again from the records |
+| `open`, `dead`, `due`, `order`, `lanes`, a lane | made again from the records |
 
 A difference that rebuilding does not mend (a deleted counter) is said once, not worked on for ever.
 """

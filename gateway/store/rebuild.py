@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from gateway import ids
 from gateway.model.delivery import OPEN_STATES, State
-from gateway.store import deliveries, errors, keys, ledger, scripts
+from gateway.store import deliveries, errors, keys, ledger, schedule, scripts
 
 CHUNK = 128
 TRIES = 3
@@ -31,6 +31,13 @@ class Places(NamedTuple):
     waiting: int
     chained: int
     dead: int
+
+
+class _Found(NamedTuple):
+    """A delivery to be looked at, and the chain that it stands in, if it was found there."""
+
+    key: ids.DeliveryKey
+    chain: int = 0
 
 
 class LeaseLost(errors.StoreError):
@@ -71,36 +78,37 @@ async def rebuild(redis: Redis, partition: keys.PartitionKeys, token: str, pulse
     Raises LeaseLost.
     """
     changed = 0
-    for source in (_recorded(redis, partition), _placed(redis, partition)):
+    for source in (_recorded(redis, partition), _placed(redis, partition), _in_line(redis, partition)):
         async for chunk in _chunks(source):
             changed += await _put(redis, partition, token, chunk)
             await pulse()
     return changed
 
 
-async def _put(redis: Redis, partition: keys.PartitionKeys, token: str, chunk: Iterable[ids.DeliveryKey]) -> int:
+async def _put(redis: Redis, partition: keys.PartitionKeys, token: str, chunk: Iterable[_Found]) -> int:
     names = [partition.lease, partition.open, partition.dead, partition.due, partition.lanes, partition.order]
     positions: dict[str, int] = {}
     args: list[scripts.Argument] = [token]
-    for key in chunk:
+    for key, chain in chunk:
         args.append(key.packed())
         for name in (partition.records(key.minute), partition.lane(key.endpoint)):
             if name not in positions:
                 names.append(name)
                 positions[name] = len(names)
             args.append(positions[name])
+        args.append(chain)
     changed = int(await scripts.load("place")(redis, names, args))
     if changed < 0:
         raise LeaseLost(f"partition {partition.number} was taken by another dispatcher")
     return changed
 
 
-async def _recorded(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[ids.DeliveryKey]:
+async def _recorded(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[_Found]:
     """Every delivery whose record asks for a place."""
     for minute in await _minutes(redis, partition):
         async for field, record in redis.hscan_iter(partition.records(minute), count=1_000):
             if record[0] in _PLACED:
-                yield ids.unpack_key(field, partition.number)
+                yield _Found(ids.unpack_key(field, partition.number))
 
 
 async def _minutes(redis: Redis, partition: keys.PartitionKeys) -> list[int]:
@@ -118,20 +126,27 @@ async def _minutes(redis: Redis, partition: keys.PartitionKeys) -> list[int]:
     return await deliveries.with_records(redis, partition, sorted(found))
 
 
-async def _placed(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[ids.DeliveryKey]:
-    """Every delivery that is somewhere."""
+async def _placed(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[_Found]:
+    """Every delivery that is somewhere, but for chains."""
     members: Any = await redis.smembers(partition.lanes)
     for name in (partition.open, partition.dead, partition.due, *_lanes(partition, members)):
         async for field, _ in redis.zscan_iter(name, count=1_000):
-            yield ids.unpack_key(field, partition.number)
+            yield _Found(ids.unpack_key(field, partition.number))
+
+
+async def _in_line(redis: Redis, partition: keys.PartitionKeys) -> AsyncIterator[_Found]:
+    """Every delivery that stands in a chain: the first would keep the others for ever, had it no record."""
+    async for member, _ in redis.zscan_iter(partition.order, count=1_000):
+        chain_id, key = schedule.unpack_member(member, partition.number)
+        yield _Found(key, chain_id.chain)
 
 
 def _lanes(partition: keys.PartitionKeys, members: Iterable[bytes]) -> list[str]:
     return [partition.lane(int(number)) for number in sorted(members)]
 
 
-async def _chunks(source: AsyncIterator[ids.DeliveryKey]) -> AsyncIterator[list[ids.DeliveryKey]]:
-    chunk: list[ids.DeliveryKey] = []
+async def _chunks(source: AsyncIterator[_Found]) -> AsyncIterator[list[_Found]]:
+    chunk: list[_Found] = []
     async for key in source:
         chunk.append(key)
         if len(chunk) >= CHUNK:

@@ -75,7 +75,7 @@ async def chain_heads(
         prefix = _PREFIX.pack(*chain)
         pipeline.zrange(partition.order, b"[" + prefix, b"(" + _after(prefix), bylex=True, offset=0, num=1)
     rows: list[Any] = await pipeline.execute() if wanted else []
-    return [_key(row[0], partition.number) if row else None for row in rows]
+    return [unpack_member(row[0], partition.number)[1] if row else None for row in rows]
 
 
 def _after(prefix: bytes) -> bytes:
@@ -83,6 +83,7 @@ def _after(prefix: bytes) -> bytes:
     return prefix + b"\xff" * (_MEMBER.size - _PREFIX.size + 1)
 
 
-def _key(member: bytes, partition: int) -> ids.DeliveryKey:
-    endpoint, _, high, low, seq, run = _MEMBER.unpack(member)
-    return ids.DeliveryKey((high << 32) | low, seq, partition, endpoint, run)
+def unpack_member(member: bytes, partition: int) -> tuple[ChainId, ids.DeliveryKey]:
+    """A delivery that stands in line, and where."""
+    endpoint, chain, high, low, seq, run = _MEMBER.unpack(member)
+    return ChainId(endpoint, chain), ids.DeliveryKey((high << 32) | low, seq, partition, endpoint, run)

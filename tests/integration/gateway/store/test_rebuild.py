@@ -102,6 +102,24 @@ async def test_what_stands_where_no_record_asks_for_it_is_taken_out(filled: Fill
     assert not await filled.redis.exists(p.lane(3))
 
 
+async def test_who_stands_in_line_without_a_record_or_with_another_is_taken_out(filled: FilledStore) -> None:
+    p = filled.partitions[0]
+    before = await places(filled)
+    member, _ = before["order"][0]
+    (chain_id, key) = schedule.unpack_member(member, 0)
+    strays = [
+        member[:8] + bytes(10) + member[18:],
+        member[:4] + (chain_id.chain + 1).to_bytes(4, "big") + member[8:],
+        (9).to_bytes(4, "big") + (3).to_bytes(4, "big") + member[8:],
+    ]
+    await filled.redis.zadd(p.order, dict.fromkeys(strays, 0))
+    assert await schedule.chain_heads(filled.redis, p, [chain_id]) != [key], "it would keep the others for ever"
+    assert await differs(filled)
+    assert await rebuilt(filled) == 3
+    assert await places(filled) == before
+    assert not await differs(filled)
+
+
 async def test_a_wrong_time_is_put_right(filled: FilledStore) -> None:
     before = await places(filled)
     member, _ = before["due"][0]
