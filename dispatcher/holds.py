@@ -137,7 +137,9 @@ class Holds:
         key, record, event, why_not = loaded
         usual = Trigger.SCHEDULE if record is not None and record.attempts else Trigger.FIRST
         delivery = Delivery(key, event, partition, trigger or usual, record)
-        held = trigger is not Trigger.PROBE and bool(self._lanes.hold(key.endpoint))
+        terms = self._lanes.queue(key.endpoint).terms
+        exempt = trigger is Trigger.PROBE or (terms.replays and record is not None and record.run)
+        held = bool(terms.hold) and not exempt
         if why_not is not None:
             partition.decline(delivery, why_not, self._time.now_ms())
         elif (held and record is not None and record.in_lane) or not partition.chains.begin(delivery):

@@ -117,16 +117,19 @@ class Retries:
     def _split(
         self, partition: Partition, wanted: list[ids.DeliveryKey]
     ) -> tuple[list[ids.DeliveryKey], list[ids.DeliveryKey]]:
+        """What to load, and what to put off unread; what belongs to a replay must not join what waits for it."""
         going: list[ids.DeliveryKey] = []
         staying: list[ids.DeliveryKey] = []
         taken: Counter[int] = Counter()
         for key in wanted:
-            room = self._attempts.lanes.free(key.endpoint) - taken[key.endpoint]
-            open_lane = partition.lane_sizes[key.endpoint] <= 0 and not self._attempts.lanes.hold(key.endpoint)
-            if not self._view.is_on(key.endpoint) or (open_lane and room > 0):
+            terms = self._attempts.lanes.queue(key.endpoint).terms
+            room = self._attempts.lanes.free(key.endpoint) - taken[key.endpoint] > 0
+            open_lane = partition.lane_sizes[key.endpoint] <= 0 and not terms.hold
+            catching_up = bool(terms.hold) and terms.replays
+            if not self._view.is_on(key.endpoint) or (room and (open_lane or catching_up)):
                 going.append(key)
                 taken[key.endpoint] += 1
-            else:
+            elif not catching_up:
                 staying.append(key)
         return going, staying
 

@@ -170,3 +170,22 @@ async def test_what_is_held_ends_with_its_endpoint(rig: Rig, status: str) -> Non
     assert await rig.states([*ordered, *plain], shop) == [f"skipped endpoint_{status}"] * 5
     assert await rig.redis.zcard(rig.partitions[0].order) == 0
     assert await rig.balanced()
+
+
+async def test_a_retry_of_a_replay_is_made_while_live_events_wait_for_it(rig: Rig) -> None:
+    shop = await rig.endpoint("shop", ordered=True)
+    await rig.change(shop, status="disabled")
+    (missed,) = await rig.publish(1, subject="a")
+    hand = await rig.hand()
+    await hand.work()
+    await rig.change(shop, status="enabled", disabled_reason=None, disabled_ms=None, catch_up="rpl_1")
+    (live,) = await rig.publish(1, subject="a")
+    await hand.work()
+    rig.receiver.answer("shop", 500, 200)
+    assert await rig.order(missed, shop, work.Kind.FILL, run=1) == "queued"
+    await hand.work()
+    assert await rig.states([missed, live], shop) == ["scheduled", "held paused"]
+    await hand.pass_time(20)
+    await hand.work()
+    assert await rig.states([missed, live], shop) == ["delivered", "held paused"]
+    assert await rig.balanced()
