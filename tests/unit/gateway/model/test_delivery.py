@@ -23,7 +23,7 @@ ATTEMPTS = st.builds(
 
 
 @given(RECORDS)
-def test_a_record_is_28_bytes_and_comes_back(record: Record) -> None:
+def test_a_record_is_32_bytes_and_comes_back(record: Record) -> None:
     assert len(record.packed()) == 32
     assert model.unpack_record(record.packed()) == record
 
