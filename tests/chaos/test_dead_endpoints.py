@@ -4,6 +4,7 @@ How much the healthy ones notice is measured by `tests.bench.isolation`.
 """
 
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_healthy_endpoints_memory_and_deadlines_are_kept(scene: Scene) -> None:
         sizes = run_rounds(system, sink)
         assert max(sizes) - sizes[0] < GROWTH
         for name, endpoint in endpoints.items():
-            wait_until(lambda: attempts(system, endpoint), 20, f"an attempt at {name}")  # noqa: B023
+            wait_until(partial(attempts, system, endpoint), 20, f"an attempt at {name}")
             judge(name, attempts(system, endpoint))
     received = sink.received()
     assert len(received) == len({line.pair for line in received}) == ROUNDS * EVENTS * len(HEALTHY)
