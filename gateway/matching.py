@@ -9,13 +9,15 @@ A filter that has no answer counts as not matched; it is asked after everything 
 
 from collections.abc import Callable, Iterable, Iterator
 
-from gateway import filters
+from gateway import filters, tasks
 from gateway.model.endpoint import Endpoint
 from gateway.model.event import Event
 from receivers import patterns
 
 MAX_REMEMBERED = 10_000
 MAX_REMEMBERED_MATCHES = 1_000_000
+TURN_US = 2_000.0
+"""Filters may take so many microseconds, by their own estimate, before everything else has its turn."""
 
 OnFilterFailed = Callable[[Endpoint, str], None]
 """Called with the endpoint whose filter had no answer, and why."""
@@ -115,6 +117,7 @@ class Index:
         self._remembered_matches = 0
         self._change = 0
         self._on_filter_failed = on_filter_failed
+        self._spent_us = 0.0
         for endpoint in endpoints:
             self.put(endpoint)
 
@@ -169,6 +172,26 @@ class Index:
             return found.endpoints
         values, on_failed = filters.EventValues(event), self._on_filter_failed
         return tuple(one for one in found.endpoints if not one.filter or passes(one, values, on_failed))
+
+    async def match_in_turns(self, event: Event) -> tuple[Endpoint, ...]:
+        """The same, of what was registered when it began; while filters take long, others have their turns."""
+        if event.endpoint:
+            return self.match(event)
+        found = self._find(event.type, event.subscriber)
+        if not found.filtered:
+            return found.endpoints
+        values = filters.EventValues(event)
+        passing = []
+        for endpoint in found.endpoints:
+            if endpoint.filter:
+                if self._spent_us + values.spent_us > TURN_US:
+                    self._spent_us = -values.spent_us
+                    await tasks.let_others()
+                if not passes(endpoint, values, self._on_filter_failed):
+                    continue
+            passing.append(endpoint)
+        self._spent_us += values.spent_us
+        return tuple(passing)
 
     def _find(self, event_type: str, subscriber: str) -> _Found:
         wanted = (event_type, subscriber)

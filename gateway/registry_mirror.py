@@ -128,6 +128,10 @@ class RegistryMirror:
         """The endpoints that get the event, in ascending number."""
         return self._all.index.match(event)
 
+    async def match_in_turns(self, event: Event) -> tuple[Endpoint, ...]:
+        """The same as the registry is now; while filters take long, others have their turns."""
+        return await self._all.index.match_in_turns(event)
+
     def endpoint(self, number: int) -> Endpoint | None:
         """An endpoint by its number; None when it was deleted."""
         return self._all.by_number.get(number)

@@ -1,6 +1,8 @@
-"""Ending background tasks for certain, and waiting for an event for a while."""
+"""Ending background tasks for certain, waiting for an event for a while, letting others have their turn."""
 
 import asyncio
+import types
+from collections.abc import Generator
 from typing import Any
 
 PATIENCE_SECONDS = 0.5
@@ -26,3 +28,9 @@ async def wait(event: asyncio.Event, seconds: float) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
+
+
+@types.coroutine
+def let_others() -> Generator[None, None, None]:
+    """Go on after everything else that is ready has had its turn of the event loop."""
+    yield

@@ -9,23 +9,30 @@ MAXIMUM_BYTES = 4_096
 REMEMBERED_CHARACTERS = 500_000
 """Of filters that stay compiled, which takes about 100 bytes a character; beyond it they are compiled again."""
 
+_COMPILING_US, _WORD_US = 50.0, 5.0
+
 
 class Filter:
-    """A compiled filter."""
+    """A compiled filter. What compiling took counts for the first event that it is asked of."""
 
-    __slots__ = ("_program", "shape", "text")
+    __slots__ = ("_compiling_us", "_program", "shape", "text")
 
     def __init__(self, text: str, program: library.Program, seen: Shape) -> None:
         self.text, self._program, self.shape = text, program, seen
+        self._compiling_us = _COMPILING_US + _WORD_US * sum(depth.words for depth in seen.depths)
 
     def matches(self, values: EventValues) -> bool:
         """Whether the event passes. Raises FilterFailed when there is no answer."""
         return values.answer(self.text, self._judge)
 
     def _judge(self, values: EventValues) -> bool:
+        values.spent_us += self._compiling_us
+        self._compiling_us = 0.0
         context, facts = values.of(self.shape.needs)
-        if cost.microseconds(self.shape, facts) > cost.MAXIMUM_MICROSECONDS:
+        takes_us = cost.microseconds(self.shape, facts)
+        if takes_us > cost.MAXIMUM_MICROSECONDS:
             raise FilterFailed("it would take too long for an event of this size: fewer loops, or over shorter lists")
+        values.spent_us += takes_us
         answer = library.evaluate(self._program, context)
         if not isinstance(answer, bool):
             raise FilterFailed(f"it gives {type(answer).__name__}, not true or false")

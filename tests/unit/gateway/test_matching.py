@@ -1,5 +1,7 @@
 """Who gets an event: the rule, the index that must agree with it, and that addressing never crosses."""
 
+import asyncio
+import time
 from typing import get_args
 
 import msgspec
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import ids, matching
+from gateway import ids, matching, tasks
 from gateway.matching import Index
 from gateway.model.endpoint import Endpoint, Status
 from gateway.model.event import Event
@@ -49,6 +51,7 @@ def test_the_index_agrees_with_the_rule(registered: list[Endpoint], event: Event
     index = Index(registered)
     assert list(index.match(event)) == [e for e in registered if matching.matches(e, event)]
     assert index.match(event) == index.match(event)
+    assert asyncio.run(index.match_in_turns(event)) == index.match(event)
 
 
 @given(endpoints(), events())
@@ -98,6 +101,48 @@ def test_a_filter_is_asked_only_where_everything_else_matches() -> None:
     assert [endpoint.id for endpoint in index.match(placed())] == ["e5"]
     assert [name for name, _ in failed] == ["e1", "e4"]
     assert failed[0][1].startswith("no such member: nothing")
+
+
+async def test_filters_that_take_long_let_others_have_their_turns() -> None:
+    slow = "data.l.exists(a, data.l.exists(b, a + b == 1000))"
+    index = Index([made(number, filter_=f"{slow} && id != '{number}'") for number in range(1, 31)])
+    event = placed(b'{"l":[%s]}' % b",".join(b"%d" % number for number in range(25)))
+    longest, turns = 0.0, 0
+    matching_ = asyncio.create_task(index.match_in_turns(event))
+    while not matching_.done():
+        begun = time.thread_time()
+        await tasks.let_others()
+        longest, turns = max(longest, time.thread_time() - begun), turns + 1
+    assert await matching_ == ()
+    assert turns > 10
+    assert longest < 0.05
+
+
+async def test_what_small_filters_take_adds_up_over_events() -> None:
+    index = Index([made(1, filter_="data.amount > 100")])
+    waited = 0
+    for _ in range(1_000):
+        matched = index.match_in_turns(placed())
+        try:
+            matched.send(None)
+        except StopIteration:
+            continue
+        waited += 1
+        matched.close()
+    assert 1 <= waited <= 100
+
+
+async def test_while_others_have_their_turn_the_registry_may_change() -> None:
+    slow = "data.l.exists(a, data.l.exists(b, a + b == 1000)) || true"
+    endpoints = [made(number, filter_=f"{slow} && id != '{number}'") for number in range(1, 31)]
+    index = Index(endpoints)
+    event = placed(b'{"l":[%s]}' % b",".join(b"%d" % number for number in range(25)))
+    matching_ = asyncio.create_task(index.match_in_turns(event))
+    await tasks.let_others()
+    for endpoint in endpoints:
+        index.remove(endpoint.id)
+    assert await matching_ == tuple(endpoints)
+    assert index.match(event) == ()
 
 
 def test_a_test_of_an_endpoint_ignores_its_filter() -> None:

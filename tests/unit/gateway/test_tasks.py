@@ -43,3 +43,16 @@ async def test_a_task_that_failed_has_ended() -> None:
     await asyncio.wait({task})
     await tasks.end(task)
     assert isinstance(task.exception(), ValueError)
+
+
+async def test_others_have_their_turn() -> None:
+    order: list[str] = []
+
+    async def other() -> None:
+        order.append("other")
+
+    task = asyncio.create_task(other())
+    await tasks.let_others()
+    order.append("this")
+    await task
+    assert order == ["other", "this"]
