@@ -87,7 +87,7 @@ class Reader:
 
     async def run_once(self) -> Report:
         """Read once, blocking a moment for the first event. Raises redis errors."""
-        readable = [p for p in self._partitions.values() if not (p.lost or p.released or p.reading_stopped)]
+        readable = [p for p in self._partitions.values() if not _is_over(p)]
         if not readable or not self.has_room():
             await self._wait(readable=bool(readable))
             if readable:
@@ -107,10 +107,11 @@ class Reader:
         for name, rows in _streams(entries):
             partition = by_name[name]
             for stream_id, fields in rows:
-                if partition.lost or partition.released or partition.reading_stopped:
+                if _is_over(partition):
                     break
                 size += _size(fields)
-                report = Report(report.events + 1, report.deliveries + self._accept(partition, stream_id, fields))
+                deliveries = await self._accept(partition, stream_id, fields)
+                report = Report(report.events + 1, report.deliveries + deliveries)
         if report.events:
             # quick to grow, slow to shrink
             self._typical = max(size / report.events, self._typical / 2, 1.0)
@@ -124,7 +125,7 @@ class Reader:
             self.changed.clear()
             await tasks.wait(self.changed, FULL_SECONDS if readable else IDLE_SECONDS)
 
-    def _accept(self, partition: Partition, stream_id: bytes, fields: Any) -> int:
+    async def _accept(self, partition: Partition, stream_id: bytes, fields: Any) -> int:
         address = ids.Address(*ids.parse_stream_id(stream_id), partition.number)
         header, data = log.entry_fields(fields)
         try:
@@ -133,7 +134,9 @@ class Reader:
             logger.error("event.poison", extra={"id": address.event_id, "why": str(poison)})  # noqa: TRY400 - the text says it all
             self._quarantine(partition, events.Event(address, address.event_id, "", "", b""), [NOBODY])
             return 0
-        matched = [endpoint.number for endpoint in self._view.match(event)]
+        matched = [endpoint.number for endpoint in await self._view.match_in_turns(event)]
+        if _is_over(partition):
+            return 0
         if not event.is_intact():
             logger.error("event.poison", extra={"id": event.id, "why": "the bytes are not those that were accepted"})
             self._quarantine(partition, event, matched or [NOBODY])
@@ -151,7 +154,7 @@ class Reader:
 
     def fan_out(self, partition: Partition, progress: Progress) -> None:
         """Go on with an event; once all of it has begun, with the next one of its key that could have overtaken it."""
-        if partition.lost or partition.released or partition.reading_stopped:
+        if _is_over(partition):
             return
         self._begin(partition, progress)
         line = partition.spreading.get(_chain(progress.event)) if partition.spreading else None
@@ -189,6 +192,11 @@ class Reader:
 
 def _chain(event: events.Event) -> int:
     return chain_of(event.ordering_key) if event.ordering_key else 0
+
+
+def _is_over(partition: Partition) -> bool:
+    """Whether nothing more of it may be begun here."""
+    return partition.lost or partition.released or partition.reading_stopped
 
 
 def _streams(reply: Any) -> list[tuple[str, list[tuple[bytes, Any]]]]:

@@ -76,6 +76,10 @@ class RegistryView:
         """The enabled endpoints that get the event, in ascending number."""
         return self._mirror.match(event)
 
+    async def match_in_turns(self, event: Event) -> tuple[Endpoint, ...]:
+        """The same; while filters take long, others have their turns, so what may have changed is to be looked at."""
+        return await self._mirror.match_in_turns(event)
+
     def endpoint(self, number: int) -> Endpoint | None:
         """An endpoint by its number; None when it was deleted."""
         return self._mirror.endpoint(number)
