@@ -3,15 +3,16 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import redis
 
+from tests.bench.receiver import Receiver
+from tests.integration.dispatcher.sender.authority import Authority
 from tests.support.process import Process, cpu_seconds
-from tests.support.sink_process import SinkProcess
 from tests.support.system import System
 from tests.support.valkey import ValkeyServer
 
@@ -22,7 +23,11 @@ _LOAD_SECONDS = 120.0
 
 
 class Rig:
-    """Enter it to have everything running; `endpoints` are paths of the sink that each get every event."""
+    """Enter it to have everything running; `endpoints` are paths of the sink that each get every event.
+
+    `hosts` are given to them in turns, `policy` to each; `receiver` are options of `tests.bench.receiver`. With
+    `tls` the receiver has a certificate of an authority that the system trusts.
+    """
 
     def __init__(
         self,
@@ -31,17 +36,29 @@ class Rig:
         endpoints: int = 1,
         partitions: int = 4,
         modules: Mapping[str, tuple[str, ...]] | None = None,
+        hosts: Sequence[str] = ("127.0.0.1",),
+        policy: Mapping[str, Any] | None = None,
+        receiver: Sequence[str] = (),
+        tls: bool = False,
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="hookline-bench-"))
         self.endpoints = endpoints
+        self._hosts, self._policy = hosts, dict(policy or {})
+        settings: dict[str, str] = {}
+        if tls:
+            authority = Authority(self.directory)
+            authority.context(hosts[0])
+            settings["HOOKLINE_CA_FILE"] = str(authority.ca_file)
+            receiver = [*receiver, "--certificate", str(self.directory / f"{hosts[0]}-0.pem")]
         self.system = System(
             self.directory,
             store=ValkeyServer(_STORE),
             dispatchers=dispatchers,
             partitions=partitions,
             modules=modules,
+            settings=settings,
         )
-        self.sink = SinkProcess(self.directory, ledger=False)
+        self.sink = Receiver(self.directory, receiver)
         self._stack = contextlib.ExitStack()
         self._loads = 0
 
@@ -51,11 +68,12 @@ class Rig:
             stack.enter_context(self.sink)
             stack.enter_context(self.system)
             if self.system.dispatchers:
-                self.system.api.create_subscriber(
-                    "bench", *({"url": self.sink.url(f"e{number}")} for number in range(self.endpoints))
-                )
+                self.system.api.create_subscriber("bench", *map(self._endpoint, range(self.endpoints)))
             self._stack = stack.pop_all()
         return self
+
+    def _endpoint(self, number: int) -> dict[str, Any]:
+        return {"url": self.sink.url(f"e{number}", self._hosts[number % len(self._hosts)]), **self._policy}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -11,6 +11,7 @@ omission). The instant of each event also rides in its payload. An event without
 
 import argparse
 import asyncio
+import gc
 import json
 import secrets
 import sys
@@ -26,22 +27,25 @@ from tests.support.samples import DIGITS, MARK, percentiles
 from tests.support.wire import Wire, WirePool
 
 _REFUSED_PAUSE = 0.05
-_SUBJECTS = 1_000
 _AFTER = b'","pad":"'
 _GOOD = frozenset({200, 202})
 
 
 class Requests:
-    """Prebuilt requests; only subject and instant inside differ. `size` is the payload's bytes."""
+    """Prebuilt requests; only subject and instant inside differ. `size` is the payload's bytes.
 
-    def __init__(self, port: int, key: str, event_type: str, size: int, batch: int) -> None:
+    `subjects` is how many different ones there are; 0: events have none, and so no ordering key.
+    """
+
+    def __init__(self, port: int, key: str, event_type: str, size: int, batch: int, subjects: int) -> None:
         pad = size - len(b"{" + MARK) - DIGITS - len(_AFTER) - len(b'"}')
-        before = b'{"type":"%b","subject":"' % event_type.encode()
-        self._event = before + b's-%06d","data":{' + MARK + b"%020d" + _AFTER + b"x" * max(pad, 0) + b'"}}'
+        before = b'{"type":"%b",' % event_type.encode()
+        self._after = b'"data":{' + MARK + b"%020d" + _AFTER + b"x" * max(pad, 0) + b'"}}'
+        self._before = [before + b'"subject":"s-%06d",' % number for number in range(subjects)] or [before]
         self._batch = batch
         self._made = 0
         self._run = secrets.token_hex(4).encode()
-        length = len(self._event % (0, 0))
+        length = len(self._event(0, 0))
         if batch:
             length = batch * (length + 1) + 1
         path = b"/v1/events/batch" if batch else b"/v1/events"
@@ -58,11 +62,13 @@ class Requests:
     def make(self, instant_ns: int) -> bytes:
         """The bytes of one request."""
         self._made += 1
-        subject = self._made % _SUBJECTS
         if not self._batch:
-            return b"%b\r\n%b" % (self._head, self._event % (subject, instant_ns))
-        events = b",".join([self._event % ((subject + i) % _SUBJECTS, instant_ns) for i in range(self._batch)])
+            return b"%b\r\n%b" % (self._head, self._event(self._made, instant_ns))
+        events = b",".join([self._event(self._made + i, instant_ns) for i in range(self._batch)])
         return b"%bidempotency-key: %b-%d\r\n\r\n[%b]" % (self._head, self._run, self._made, events)
+
+    def _event(self, number: int, instant_ns: int) -> bytes:
+        return self._before[number % len(self._before)] + self._after % instant_ns
 
     def accepted(self, status: int, body: bytes) -> int:
         """How many events an answer acknowledges."""
@@ -185,10 +191,14 @@ class Run:
         }
 
 
+def _requests(given: argparse.Namespace) -> Requests:
+    return Requests(given.port, given.key, given.type, given.size, given.batch, given.subjects)
+
+
 async def _run(given: argparse.Namespace) -> dict[str, Any]:
     pool = WirePool("127.0.0.1", given.port, given.connections)
     await pool.open()
-    run = Run(pool, Requests(given.port, given.key, given.type, given.size, given.batch), given.count, given.seconds)
+    run = Run(pool, _requests(given), given.count, given.seconds)
     await (run.open(given.rate) if given.rate else run.closed())
     pool.close()
     return run.result()
@@ -206,9 +216,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--type", default="bench.event")
+    parser.add_argument("--subjects", type=int, default=1_000)
     given = parser.parse_args()
     if given.seconds is None and given.count is None:
         parser.error("give --seconds or --count")
+    gc.disable()
     sys.stdout.write(json.dumps(uvloop.run(_run(given))) + "\n")
 
 
