@@ -11,6 +11,7 @@ between two awaits, but it may be older than the store until the next refresh.
 import asyncio
 import bisect
 import gc
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -22,9 +23,7 @@ from gateway.store import changes, connection
 from gateway.store.registry_reads import RegistryReader
 
 FOLLOW_SECONDS = 1.0
-SETTLED_ONE_BY_ONE = 1_000
-SETTLED_AT_ONCE = 10_000
-"""Values that are put in order together, so that ordering 100,000 is no long turn of the event loop."""
+ROW = 1_024
 LARGE = 5_000
 """From so many endpoints on, what was loaded is kept out of the garbage collector, whose pauses grow with it."""
 OnReplaced = Callable[[Endpoint], None]
@@ -165,40 +164,51 @@ class RegistryMirror:
 
 
 class _Sorted(Generic[T]):
-    """Values in order, once each: what was added is put in its place when somebody looks."""
+    """Values in order, once each, in rows, so that adding one of 100,000 moves few others."""
 
     def __init__(self, values: Iterable[T] = ()) -> None:
-        self._values: list[T] = sorted(values)
-        self._added: list[T] = []
+        self._rows: list[list[T]] = [[]]
+        self._lasts: list[T] = []
+        for value in values:
+            self.add(value)
 
     def add(self, value: T) -> None:
-        self._added.append(value)
-        if len(self._added) >= SETTLED_AT_ONCE:
-            self._settle()
+        at = min(bisect.bisect_left(self._lasts, value), len(self._rows) - 1)
+        row = self._rows[at]
+        bisect.insort(row, value)
+        if len(row) > ROW:
+            self._rows[at : at + 1] = [row[: ROW // 2], row[ROW // 2 :]]
+            self._lasts[at : at + 1] = [row[ROW // 2 - 1], row[-1]]
+        else:
+            self._lasts[at : at + 1] = [row[-1]]
 
     def discard(self, value: T) -> None:
-        self._settle()
-        at = bisect.bisect_left(self._values, value)
-        if at < len(self._values) and self._values[at] == value:
-            del self._values[at]
+        at = bisect.bisect_left(self._lasts, value)
+        row = self._rows[at] if at < len(self._rows) else []
+        place = bisect.bisect_left(row, value)
+        if place == len(row) or row[place] != value:
+            return
+        del row[place]
+        if row:
+            self._lasts[at] = row[-1]
+        else:
+            del self._lasts[at]
+            if len(self._rows) > 1:
+                del self._rows[at]
 
     def beyond(self, after: T | None, *, descending: bool) -> Iterator[T]:
         """Those after a value, or before it in descending order."""
-        self._settle()
         if descending:
-            end = len(self._values) if after is None else bisect.bisect_left(self._values, after)
-            return map(self._values.__getitem__, range(end - 1, -1, -1))
-        begin = 0 if after is None else bisect.bisect_right(self._values, after)
-        return map(self._values.__getitem__, range(begin, len(self._values)))
-
-    def _settle(self) -> None:
-        if len(self._added) > SETTLED_ONE_BY_ONE:
-            self._values.extend(self._added)
-            self._values.sort()
-        else:
-            for value in self._added:
-                bisect.insort(self._values, value)
-        self._added = []
+            at = len(self._rows) - 1 if after is None else bisect.bisect_left(self._lasts, after)
+            first = self._rows[at] if at < len(self._rows) else []
+            end = len(first) if after is None else bisect.bisect_left(first, after)
+            rows = itertools.chain([first[:end]], itertools.islice(reversed(self._rows), len(self._rows) - at, None))
+            return itertools.chain.from_iterable(map(reversed, rows))
+        at = 0 if after is None else bisect.bisect_right(self._lasts, after)
+        first = self._rows[at] if at < len(self._rows) else []
+        begin = 0 if after is None else bisect.bisect_right(first, after)
+        rows = itertools.chain([first[begin:]], itertools.islice(self._rows, at + 1, None))
+        return itertools.chain.from_iterable(rows)
 
 
 class _Endpoints:
