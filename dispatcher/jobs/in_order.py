@@ -9,8 +9,9 @@ A delivery is through when it has ended; where the endpoint says `on_failure: sk
 One that somebody else has opened, a live event that is held for instance, is not waited for. The cursor passes what is
 through up to the first that is not, so whoever goes on from it finds out from orders and records how each one stands.
 
-A retry that comes due while live events wait is held with them; since what they wait for must not wait for them, the
-replay orders it again.
+A retry is made by its schedule, while live events wait, too. One that comes due while the endpoint is paused is held;
+it is ordered again, since only the end of the replay lets go what is held. If the store does not take that order, the
+next of its key waits no longer.
 """
 
 from typing import Literal, NamedTuple

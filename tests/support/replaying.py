@@ -85,6 +85,12 @@ class Station:
         self._dispatcher = Dispatcher(self.settings, self.url, self.clock)
         await self._dispatcher.start()
 
+    async def hand_over(self) -> None:
+        """Let another dispatcher take the place of this one."""
+        assert self._dispatcher is not None
+        await self._dispatcher.stop()
+        await self.dispatch()
+
     async def endpoint(
         self,
         name: str,

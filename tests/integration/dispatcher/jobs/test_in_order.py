@@ -95,6 +95,34 @@ async def test_one_failure_is_enough_where_the_endpoint_says_skip(station: Stati
     assert await station.counted(done, "delivered") == 9
 
 
+@pytest.mark.parametrize("mode", ["fill", "again"])
+async def test_what_fails_is_retried_before_the_next_of_its_key(station: Station, mode: Mode) -> None:
+    subjects = SUBJECTS * 3
+    shop, names = await behind(station, *subjects, retry_schedule=(1, 1))
+    replay = await begin(station, shop, mode=mode)
+    sent = [f"{name}:r{replay.run}" if mode == "again" else name for name in names]
+    station.sink.failing.update({sent[0]: 1, sent[4]: 1, sent[8]: 3})
+    done = await station.finish(replay.id)
+    assert (done.status, done.queued, done.error, await station.sent(done)) == ("completed", 9, None, 9)
+    assert (await station.counted(done, "delivered"), await station.counted(done, "failed")) == (8, 1)
+    once = {"a": [0, 0, 3, 6], "b": [1, 4, 4, 7], "c": [2, 5, 8, 8, 8]}
+    for key in SUBJECTS:
+        came_of_key = [name for name in station.sink.ids("shop") if name in by_key(sent, key, subjects)]
+        assert came_of_key == [sent[number] for number in once[key]]
+
+
+async def test_another_owner_goes_on_with_what_was_handed_over(station: Station) -> None:
+    shop, names = await behind(station, "a", "a", deadline_seconds=3, retry_schedule=(1,), on_failure="skip")
+    station.sink.hold = True
+    going = asyncio.create_task(station.slice((await begin(station, shop)).id))
+    await station.sink.wait("shop", 1)
+    await station.hand_over()
+    station.sink.release()
+    await going
+    assert came(station, names) == names
+    await until(lambda: _delivered(station, shop, names), 20, "both delivered")
+
+
 async def _delivered(station: Station, shop: Endpoint, names: list[str]) -> bool:
     records = [await station.record(name, shop) for name in names]
     return all(record is not None and record.state is State.DELIVERED for record in records)
