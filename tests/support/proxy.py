@@ -31,6 +31,8 @@ class Proxy:
         self.port = port
         self.connections = 0
         self.lost_replies = 0
+        self.round_trips = 0
+        """How often a client spoke and was answered, whatever the number of commands."""
         self._delay = 0.0
         self._dropping = False
         self._refusing = False
@@ -159,6 +161,8 @@ class Proxy:
 
     async def _requests(self, reader: asyncio.StreamReader, pair: "_Pair") -> None:
         async for chunk in _chunks(reader):
+            self.round_trips += not pair.asked
+            pair.asked = True
             await self._linger()
             self._look(chunk, pair)
             if self._dropping:
@@ -183,6 +187,7 @@ class Proxy:
 
     async def _replies(self, reader: asyncio.StreamReader, pair: "_Pair") -> None:
         async for chunk in _chunks(reader):
+            pair.asked = False
             await self._linger()
             if pair.losing:
                 self.lost_replies += 1
@@ -203,6 +208,7 @@ class _Pair:
         self.client = client
         self.server = server
         self.losing = False
+        self.asked = False
 
     def reset(self) -> None:
         """RST to both."""

@@ -118,3 +118,16 @@ def test_a_server_that_is_away_resets(valkey_server: ValkeyServer) -> None:
             client.ping()
         valkey_server.start()
         assert client.ping()
+
+
+def test_round_trips_are_counted_and_not_commands(proxy: Proxy, client: "redis.Redis") -> None:
+    client.ping()
+    before = proxy.round_trips
+    with client.pipeline(transaction=False) as pipeline:
+        for number in range(1_000):
+            pipeline.set("a", "x" * 1_000 + str(number))
+        pipeline.execute()
+    assert 1 <= proxy.round_trips - before <= 8
+    client.ping()
+    client.ping()
+    assert 3 <= proxy.round_trips - before <= 10
