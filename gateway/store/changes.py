@@ -26,7 +26,8 @@ class Change(NamedTuple):
 class Changes(NamedTuple):
     """The changes after a cursor, oldest first; `cursor` is where to go on.
 
-    `truncated`: load everything, with a new cursor (`Registry.snapshot`). `more`: the page was full, read on at once.
+    `truncated`: load everything, from a new cursor taken before (`Registry.changes_tail`). `more`: the page was full,
+    read on at once.
     """
 
     cursor: str

@@ -1,7 +1,7 @@
 """The registry: subscribers and endpoints, small, in one slot of its own, kept in memory by whoever matches.
 
     create, put, update, disable, enable, delete --one script--> hash values + an entry per object in `changes`
-    dispatcher, gateway <--changes_since(cursor)-- `changes`; truncated: snapshot() and go on from its cursor
+    dispatcher, gateway <--changes_since(cursor)-- `changes`; truncated: load all, go on from the tail before
 
 Invariants:
 - an endpoint has a subscriber and that one's kind, which never changes: it decides what may be sent to it;

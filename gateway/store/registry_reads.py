@@ -103,11 +103,6 @@ class RegistryReader:
             if position == 0:
                 return
 
-    async def snapshot(self) -> tuple[list[Endpoint], str]:
-        """All endpoints, and the cursor from which to follow the changes: no change after it is missing from them."""
-        cursor = await self.changes_tail()
-        return await self.list_endpoints(), cursor
-
     async def _one(self, key: str, field: str) -> Any:
         return await self._redis.hget(key, field)
 
