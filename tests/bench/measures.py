@@ -117,17 +117,11 @@ def drain(bench: Bench) -> list[Figure]:
         with Rig(dispatchers=dispatchers, partitions=bench.partitions) as rig:
             rig.warm_up(0.5)
             rig.system.wait_balanced()
-            for name in rig.system.dispatchers:
-                rig.system.pause(name)
-            result = rig.load(count=bench.backlog, batch=500, connections=4)
-            before = rig.cpu()
-            for name in rig.system.dispatchers:
-                rig.system.resume(name)
-            stats = rig.sink.wait_received(result["events"], _DRAIN_SECONDS)
-            cpu = spent(before, rig.cpu(), result["events"] / 1_000)
-        facts = {"events": result["events"], "loaded_per_s": result["rate"], "cpu_s_per_1000": _without(cpu, "gateway")}
+            done = rig.drain(bench.backlog, _DRAIN_SECONDS)
+        cpu = _without(done.cpu, "gateway")
+        facts = {"events": done.events, "loaded_per_s": done.loaded_rate, "cpu_s_per_1000": cpu}
         text = f"drain of {bench.backlog:,} by {dispatchers} dispatcher{'s' * (dispatchers > 1)}"
-        figures.append(Figure(text, result["events"] / stats["seconds"], "deliveries/s", goal, facts))
+        figures.append(Figure(text, done.rate, "deliveries/s", goal, facts))
     return figures
 
 

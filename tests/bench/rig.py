@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import redis
 
@@ -20,6 +20,15 @@ CONNECTIONS = 64
 PAYLOAD_BYTES = 1_024
 _STORE = {"maxmemory": "4gb", "stream-node-max-bytes": "16384"}
 _LOAD_SECONDS = 120.0
+
+
+class Drained(NamedTuple):
+    """How many events, how fast they came in and went out, CPU seconds per 1,000 going out."""
+
+    events: int
+    loaded_rate: float
+    rate: float
+    cpu: dict[str, float]
 
 
 class Rig:
@@ -104,6 +113,19 @@ class Rig:
         if self.system.dispatchers:
             self.sink.wait_received(result["events"] * self.endpoints, 60)
         self.sink.reset()
+
+    def drain(self, count: int, seconds: float) -> Drained:
+        """A backlog of so many events with the dispatchers stopped, then how fast it is delivered."""
+        self.sink.reset()
+        for name in self.system.dispatchers:
+            self.system.pause(name)
+        result = self.load(count=count, batch=500, connections=4)
+        before = self.cpu()
+        for name in self.system.dispatchers:
+            self.system.resume(name)
+        stats = self.sink.wait_received(result["events"], seconds)
+        cpu = spent(before, self.cpu(), result["events"] / 1_000)
+        return Drained(result["events"], result["rate"], result["events"] / stats["seconds"], cpu)
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far, by process; several dispatchers together."""
