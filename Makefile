@@ -1,9 +1,10 @@
 # Two commands: `make run` shows the whole system at work, `make test` checks it. `make help` lists the rest.
 VENV := .venv/bin
 INPUTS := pyproject.toml deploy/constraints.txt deploy/install.sh
+HOURS ?= 8
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run up test lint types contracts redis bench chaos clean
+.PHONY: help run up test lint types contracts redis bench chaos soak faults clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -32,8 +33,14 @@ contracts: .venv/test.done ## Who may import whom
 bench: .venv/test.done ## The figures of the README, measured on this machine
 	$(VENV)/python -m tests.bench $(ARGS)
 
-chaos: .venv/test.done ## A long campaign of faults with its ledger (ARGS="--minutes 30 --seed 7"); a short one is in `make test`
+chaos: .venv/test.done ## Ten minutes of faults under load, its ledger and report (ARGS="--minutes 30 --seed 7")
 	$(VENV)/python -m tests.chaos $(ARGS)
+
+soak: .venv/test.done ## The same for HOURS (8): a gentle load, fewer faults, memory watched
+	$(VENV)/python -m tests.chaos --hours $(HOURS) $(ARGS)
+
+faults: .venv/test.done redis ## Every row of the fault list in full length; `make test` has the short forms
+	CHAOS_LONG=1 $(VENV)/python -m pytest tests/chaos --durations=0 $(ARGS)
 
 clean: ## Remove the virtual environment and the caches; the data in .hookline stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

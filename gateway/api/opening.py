@@ -1,7 +1,7 @@
 """Opens the gateway: connections, the guard, the registry's facts, keys, group commit; closed in reverse order.
 
-Every start looks at the store before it takes an event: one that loses what it acknowledges, or that was made with
-another partition count, is refused with the reason.
+Every start looks at the store before it takes an event: one that loses what it acknowledges, that was made with another
+partition count, or that has come back as another one than before, is refused with the reason.
 """
 
 import contextlib
@@ -28,11 +28,12 @@ from gateway.model.event import NewEvent
 from gateway.problems import Problem
 from gateway.registry_mirror import RegistryMirror
 from gateway.settings import Settings
-from gateway.store import connection, durability
+from gateway.store import connection, durability, remembered
 from gateway.store.api_keys import ApiKeys
 from gateway.store.health import HealthStore
 from gateway.store.keys import PartitionKeys
 from gateway.store.registry import Registry
+from gateway.store.registry_reads import Meta
 from gateway.store.replays import Replays
 from gateway.store.vault import Vault
 
@@ -47,17 +48,16 @@ async def open_gateway(
 ) -> AsyncIterator[Opened]:
     """Connect, check and load.
 
-    Raises DurabilityRefused, PartitionCountError, VaultError or AllowEntryInvalid, which do not pass by themselves,
-    and redis errors, which do.
+    Raises DurabilityRefused, PartitionCountError, StoreReplaced, VaultError or AllowEntryInvalid, which do not pass by
+    themselves, and redis errors, which do.
     """
     async with contextlib.AsyncExitStack() as stack:
         vault = Vault.from_settings(settings, settings.data)
         egress = _egress(stack, settings, clock)
         redis = await _connected(stack, redis_url)
         waiting = await _connected(stack, redis_url)
-        await durability.require(redis, settings.accept_data_loss)
         registry = Registry(redis, clock)
-        meta = await registry.bootstrap(settings.partition_count)
+        meta = await _admit(redis, registry, settings, redis_url)
         partitions = tuple(PartitionKeys(number, meta.partitions) for number in range(meta.partitions))
         commit = GroupCommit(await _connected(stack, redis_url, FLUSH_SECONDS, patient=False), partitions)
         fullness = Fullness(redis, clock)
@@ -89,6 +89,14 @@ def _egress(stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock) 
     logger.info("egress.chosen", extra={"how": egress.described()})
     stack.callback(egress.close)
     return egress
+
+
+async def _admit(redis: Redis, registry: Registry, settings: Settings, redis_url: str) -> Meta:
+    """The facts of a store that may be used."""
+    await durability.require(redis, settings.accept_data_loss)
+    meta = await registry.bootstrap(settings.partition_count)
+    remembered.require_same(settings.data, redis_url, meta, accept_data_loss=settings.accept_data_loss)
+    return meta
 
 
 async def _connected(

@@ -56,6 +56,7 @@ class Campaign:
         self.sink = SinkProcess(directory, seed=plan.seed)
         self.store = store
         self.endpoint_ids: dict[str, str] = {}
+        self.secrets: dict[str, list[str]] = {}
         self.done: list[tuple[float, Step]] = []
         self.drained_seconds = 0.0
         self._publishers: list[Process] = []
@@ -82,8 +83,8 @@ class Campaign:
         wanted = [{"url": self.sink.url(name), "retry_schedule": SCHEDULE, **more} for name, more in ENDPOINTS.items()]
         for name, made in zip(ENDPOINTS, self.system.api.create_subscriber("chaos", *wanted), strict=True):
             self.endpoint_ids[name] = made["id"]
-            secret = self.system.api.get(f"/v1/endpoints/{made['id']}/secret")["secret"]
-            self.sink.configure(name, secrets=[secret], fail=self.plan.fail)
+            self.secrets[name] = [self.system.api.get(f"/v1/endpoints/{made['id']}/secret")["secret"]]
+            self.sink.configure(name, secrets=self.secrets[name], fail=self.plan.fail)
 
     def ledger(self, number: int) -> Path:
         """The file of a publisher."""

@@ -120,3 +120,34 @@ def test_paused_it_is_held_and_resumed_everything_is_delivered(scene: Scene) -> 
     backlog.ask("resume")
     backlog.settle()
     assert backlog.states() == {"delivered": len(backlog.events)}
+
+
+def rotate(system: System, endpoint: str) -> str:
+    """Give an endpoint a new secret, which signs from now on beside the old one."""
+    answer = system.api.post(f"/v1/endpoints/{endpoint}/secret/rotate", {"overlap_seconds": 3_600})
+    assert answer.is_success, answer.text
+    return str(answer.json()["secret"])
+
+
+@pytest.mark.together
+def test_rotated_receivers_with_the_old_the_new_and_both_secrets_reject_nothing(scene: Scene) -> None:
+    system, sink = scene.start(settings={"HOOKLINE_MAX_IN_FLIGHT": str(IN_FLIGHT)}), scene.sink
+    names = register(system, sink, "old", "new", "both", "quick")
+    for name in ("old", "new", "both"):
+        sink.configure(name, hold=True)
+    events = publish(system, WAITING)
+    sink.wait_received(len(events), 20, "quick")
+    old = {name: system.api.get(f"/v1/endpoints/{endpoint}/secret")["secret"] for endpoint, name in names.items()}
+    new = {name: rotate(system, endpoint) for endpoint, name in names.items()}
+    # the view of the registry is never older than an event that is delivered
+    events += publish(system, 1, "after")
+    sink.wait_received(len(events), 20, "quick")
+    sink.configure("new", secrets=[new["new"]])
+    sink.configure("both", secrets=[new["both"], old["both"]])
+    for name in ("old", "new", "both"):
+        sink.configure(name, hold=False)
+    system.wait_drained(40)
+    findings = judge(system, sink, names, events)
+    assert findings.faultless, findings.report()
+    assert not findings.duplicated, findings.report()
+    assert not balances(system)

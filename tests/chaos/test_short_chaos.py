@@ -1,4 +1,4 @@
-"""Everything fails once in twenty seconds, and nothing is lost; without fsync the same harness sees losses."""
+"""Everything fails once in fifteen seconds, and nothing is lost; without fsync the same harness sees losses."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.chaos import report
 from tests.chaos.campaign import Campaign, Plan
 from tests.chaos.control import careless
-from tests.chaos.faults import SHORT
+from tests.chaos.faults import SHORT, SHORT_SECONDS
 from tests.support import shims
 
 pytestmark = [
@@ -17,7 +17,7 @@ pytestmark = [
 
 
 def test_nothing_acknowledged_is_lost_whatever_dies(tmp_path: Path) -> None:
-    plan = Plan(SHORT, seconds=20.0)
+    plan = Plan(SHORT, SHORT_SECONDS, settings={"HOOKLINE_DEADLINE_SECONDS": "3"})
     with Campaign(plan, tmp_path) as campaign:
         campaign.run()
         campaign.drain()

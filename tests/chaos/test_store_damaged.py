@@ -1,19 +1,24 @@
 """Keys vanish under load (FAULTS 1, row 8), and entries of the log are garbage (row 13)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
 
 import pytest
 import redis
 
 from gateway.store.keys import PartitionKeys, RegistryKeys
 from tests.chaos.conftest import Start
+from tests.chaos.lengths import LONG
 from tests.chaos.receivers import balances, judge, publish, register
 from tests.chaos.scene import Scene
 from tests.support.sink_process import SinkProcess
 from tests.support.system import System
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
 EVENTS = 500
+FEW_AT_ONCE = {"HOOKLINE_MAX_IN_FLIGHT": "8"}
 POISON: tuple[dict[bytes, bytes], ...] = (
     {b"x": b"garbage"},
     {b"h": b"short"},
@@ -22,6 +27,11 @@ POISON: tuple[dict[bytes, bytes], ...] = (
     {b"h": b"0" * 16 + b"\x99" + b"\xa1\xff" * 9, b"d": b"{}"},
     {b"h": b"0" * 16 + b"\xc1", b"d": b"x" * 1_000_000},
 )
+
+
+def chosen(*short: tuple[str, str], also: list[str]) -> list[tuple[str, str]]:
+    """Some pairs of (key, what happens after it was deleted); in the long form all."""
+    return list(product(also, ("nothing", "take-over"))) if LONG else list(short)
 
 
 def delete(system: System, *choose: Callable[[PartitionKeys], str]) -> None:
@@ -53,8 +63,7 @@ def test_a_lost_mark_is_read_again_and_nothing_recorded_is_sent_twice(
 
 
 @pytest.mark.together
-@pytest.mark.parametrize("key", ["due", "open"])
-@pytest.mark.parametrize("after", ["nothing", "take-over"])
+@pytest.mark.parametrize(("key", "after"), chosen(("due", "nothing"), ("open", "take-over"), also=["due", "open"]))
 def test_lost_work_keys_are_rebuilt_from_the_records(scene: Scene, key: str, after: str) -> None:
     system, sink = scene.start(expected_errors=["places.rebuilt"]), scene.sink
     names = register(system, sink, "pay", retry_schedule=[3, 1, 1])
@@ -70,6 +79,63 @@ def test_lost_work_keys_are_rebuilt_from_the_records(scene: Scene, key: str, aft
     findings = judge(system, sink, names, events)
     assert findings.faultless, findings.report()
     assert findings.received == EVENTS + EVENTS // 2
+    assert not balances(system)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Deliveries that wait in the store: in the lane of a slow endpoint, in line at an ordered one."""
+
+    system: System
+    names: dict[str, str]
+    events: list[str]
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind that exist, of all partitions; `lane` are those of single endpoints."""
+        with redis.Redis.from_url(self.system.store.url, decode_responses=True) as client:
+            if kind == "lane":
+                prefixes = [self.system.keys(n).key("lane:") for n in range(self.system.partitions)]
+                return [key for prefix in prefixes for key in client.keys(f"{prefix}*")]
+            named = (str(getattr(self.system.keys(n), kind)) for n in range(self.system.partitions))
+            return [key for key in named if client.exists(key)]
+
+
+def make_waiting(scene: Scene) -> Waiting:
+    system, sink = scene.start(settings=FEW_AT_ONCE, expected_errors=["places.rebuilt"]), scene.sink
+    made = system.api.create_subscriber(
+        "receivers", {"url": sink.url("slow")}, {"url": sink.url("line"), "ordered": True}
+    )
+    names = {endpoint["id"]: name for endpoint, name in zip(made, ("slow", "line"), strict=True)}
+    for endpoint, name in names.items():
+        secret = system.api.get(f"/v1/endpoints/{endpoint}/secret")["secret"]
+        sink.configure(name, secrets=[secret], hold=True)
+    events = [name for n in range(8) for name in publish(system, 25, f"s{n}", subject=f"subject-{n}")]
+    waiting = Waiting(system, names, events)
+    wait_until(lambda: waiting.keys("lane") and waiting.keys("order"), 20, "lanes and lines in the store")
+    wait_until(lambda: len(list(system.api.pages("/v1/deliveries"))) == 2 * len(events), 20, "a record for each")
+    return waiting
+
+
+@pytest.mark.together
+@pytest.mark.parametrize(
+    ("kind", "after"),
+    chosen(("lanes", "take-over"), ("lane", "nothing"), ("order", "nothing"), also=["lanes", "lane", "order"]),
+)
+def test_lost_lanes_and_lines_are_rebuilt_from_the_records(scene: Scene, kind: str, after: str) -> None:
+    waiting, sink = make_waiting(scene), scene.sink
+    system = waiting.system
+    if after == "take-over":
+        system.stop("dispatcher-0")
+    with redis.Redis.from_url(system.store.url) as client:
+        assert client.delete(*waiting.keys(kind))
+    if after == "take-over":
+        system.start("dispatcher-0")
+    for name in waiting.names.values():
+        sink.configure(name, hold=False)
+    system.wait_drained(40)
+    findings = judge(system, sink, waiting.names, waiting.events)
+    assert findings.faultless, findings.report()
+    assert after == "take-over" or not findings.duplicated, findings.report()
     assert not balances(system)
 
 

@@ -14,6 +14,7 @@ from gateway.model.event import NewEvent
 from gateway.settings import Settings
 from gateway.store import connection, errors, log
 from gateway.store.durability import DurabilityRefused
+from gateway.store.remembered import StoreReplaced
 from gateway.store.vault import VaultError
 from tests.support.api_rig import Rig
 from tests.support.valkey import ValkeyServer
@@ -56,6 +57,18 @@ async def test_what_does_not_pass_is_refused(valkey_server: ValkeyServer, tmp_pa
     with pytest.raises(DurabilityRefused, match="evicts"):
         await opened(Settings(data=tmp_path), url).__aenter__()
     async with opened(Settings(data=tmp_path, accept_data_loss=True), url):
+        pass
+
+
+async def test_a_store_that_came_back_empty_is_refused(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    async with opened(Settings(data=tmp_path), valkey_server.url):
+        pass
+    redis = connection.connect(valkey_server.url)
+    await redis.flushall()
+    await redis.aclose()
+    with pytest.raises(StoreReplaced):
+        await opened(Settings(data=tmp_path), valkey_server.url).__aenter__()
+    async with opened(Settings(data=tmp_path, accept_data_loss=True), valkey_server.url):
         pass
 
 
