@@ -13,7 +13,7 @@ from dispatcher.delivery import Delivery
 from dispatcher.loader import Loaded, Loader, fault
 from dispatcher.partition import Partition
 from gateway import ids
-from gateway.model.delivery import Reason, State, Trigger
+from gateway.model.delivery import Reason, Record, State, Trigger
 from gateway.store import work
 
 PAGES = 8
@@ -78,7 +78,12 @@ class Orders:
             why_not = self._attempts.refused(delivery) or fault(event)
         if why_not is not None:
             partition.decline(delivery, why_not, now_ms)
-        elif trigger is not Trigger.MANUAL and record is not None and record.state < State.DEAD:
+        elif trigger is not Trigger.MANUAL and record is not None and not _may_repeat(record, order):
             partition.forget_order(delivery, now_ms)
         else:
             self._attempts.lanes.load(delivery)
+
+
+def _may_repeat(record: Record, order: work.Order) -> bool:
+    """Whether a replay or a probe may send it: it has ended undelivered, or a pause holds what this replay brought."""
+    return record.state >= State.DEAD or (record.state is State.HELD and 0 < order.run == record.run)

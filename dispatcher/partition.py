@@ -76,6 +76,8 @@ class Partition:
         self.released = self.lost = self.reading_stopped = self.swept = False
         self.sweep_cursor = self.work_cursor = 0
         self.orders_wait = False
+        self.due_left = 0
+        """How many due deliveries were left where they are, for want of a slot."""
         self.bytes = 0
         self._events: deque[Progress] = deque()
         self._queue: deque[_Queued] = deque()

@@ -103,9 +103,10 @@ class Retries:
         """Attempt what is due and has room; let the rest join its endpoint's lane, without its event being read."""
         now_ms = self._time.now_ms()
         known = sum(1 for d in partition.in_hand.values() if d.record is not None and d.record.due_ms)
-        found = await schedule.due(self._redis, partition.keys, now_ms, PAGE + known)
-        wanted = [key for key in found if key not in partition.in_hand][:PAGE]
+        found = await schedule.due(self._redis, partition.keys, now_ms, PAGE + known + partition.due_left)
+        wanted = [key for key in found if key not in partition.in_hand][: PAGE + partition.due_left]
         going, staying = self._split(partition, wanted)
+        partition.due_left = len(wanted) - len(going) - len(staying)
         taken = await self._defer_due(partition, staying, now_ms)
         for loaded in await self._loader.load(partition, going):
             record = loaded.record

@@ -10,8 +10,9 @@
 -- Invariant: one order per delivery at a time; a repeated call with the same nonce answers queued again.
 
 local kind = string.byte(ARGV[1])
+local run = struct.unpack('>I4', ARGV[1], 2)
 local MANUAL_RETRY, AGAIN, PROBE = 2, 4, 5
-local PENDING, DELIVERED, DEAD = 1, 4, 5
+local PENDING, HELD, DELIVERED, DEAD = 1, 3, 4, 5
 local mark_ms, mark_seq = string.match(redis.call('GET', KEYS[2]) or '0-0', '^(%d+)-(%d+)$')
 mark_ms, mark_seq = tonumber(mark_ms), tonumber(mark_seq)
 
@@ -40,6 +41,10 @@ local function decide(key, record)
     return 'in_flight'
   end
   if not record or (kind ~= AGAIN and state >= DEAD) then
+    return 'queue'
+  end
+  -- what a replay brought and a pause held, it may bring again: live events may be waiting for it
+  if state == HELD and run > 0 and struct.unpack('>I4', record, 25) == run then
     return 'queue'
   end
   return 'kept'

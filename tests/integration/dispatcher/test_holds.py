@@ -189,3 +189,27 @@ async def test_a_retry_of_a_replay_is_made_while_live_events_wait_for_it(rig: Ri
     await hand.work()
     assert await rig.states([missed, live], shop) == ["delivered", "held paused"]
     assert await rig.balanced()
+
+
+async def test_what_a_pause_held_of_a_replay_it_may_bring_again(rig: Rig) -> None:
+    shop = await rig.endpoint("shop", ordered=True)
+    await rig.change(shop, status="disabled")
+    (missed,) = await rig.publish(1, subject="a")
+    hand = await rig.hand()
+    await hand.work()
+    await rig.change(shop, status="enabled", disabled_reason=None, disabled_ms=None, catch_up="rpl_1")
+    rig.receiver.answer("shop", 500, 200)
+    assert await rig.order(missed, shop, work.Kind.FILL, run=1) == "queued"
+    await hand.work()
+    await rig.change(shop, status="paused")
+    await hand.pass_time(20)
+    await hand.work()
+    assert await rig.states([missed], shop) == ["held paused"]
+    await rig.change(shop, status="enabled")
+    await hand.work()
+    assert await rig.states([missed], shop) == ["held paused"], "live events wait in this lane"
+    assert await rig.order(missed, shop, work.Kind.FILL, run=2) == "kept"
+    assert await rig.order(missed, shop, work.Kind.FILL, run=1) == "queued"
+    await hand.work()
+    assert await rig.states([missed], shop) == ["delivered"]
+    assert await rig.balanced()
