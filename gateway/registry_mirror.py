@@ -50,6 +50,8 @@ class RegistryMirror:
         # one at a time: else an older value of an endpoint could be put over a newer one
         self._lock = asyncio.Lock()
         self.cursor = "0-0"
+        self._asked = self._served = self._failed = 0
+        self._failure: Exception | None = None
 
     async def load(self) -> None:
         """Read the whole registry. Raises redis errors, and what `on_breakers` raises; then nothing has moved on."""
@@ -65,9 +67,25 @@ class RegistryMirror:
             )
 
     async def refresh(self) -> None:
-        """Know everything that was registered before this call."""
+        """Know everything that was registered before this call. Raises redis errors.
+
+        Who waits while another one reads shares the next read, and its failure, so that a store that hangs is waited
+        for twice at most.
+        """
+        self._asked += 1
+        ticket = self._asked
         async with self._lock:
-            await self._apply(await self._registry.changes_since(self.cursor))
+            if ticket <= self._served:
+                return
+            if self._failure is not None and ticket <= self._failed:
+                raise self._failure.with_traceback(None)
+            everyone = self._asked
+            try:
+                await self._apply(await self._registry.changes_since(self.cursor))
+            except Exception as error:
+                self._failed, self._failure = everyone, error
+                raise
+            self._served, self._failure = everyone, None
 
     async def keep_current(self, clock: Clock) -> None:
         """Follow for ever, through every outage of the store, so that nobody who asks has to load."""

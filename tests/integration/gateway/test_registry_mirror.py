@@ -181,6 +181,35 @@ async def test_it_is_kept_current_through_an_outage(registry: Registry, monkeypa
     await tasks.end(following)
 
 
+async def test_who_waits_shares_the_next_read_and_its_failure(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror, since, reads, failing = RegistryMirror(registry), registry.changes_since, 0, True
+    await mirror.load()
+    await subscribers(registry, "shop")
+    go_on = asyncio.Event()
+
+    async def slow(cursor: str) -> changes.Changes:
+        nonlocal reads
+        reads += 1
+        await go_on.wait()
+        if failing:
+            raise StoreAway
+        return await since(cursor)
+
+    monkeypatch.setattr(registry, "changes_since", slow)
+    waiting = [asyncio.create_task(mirror.refresh()) for _ in range(50)]
+    await asyncio.wait(waiting, timeout=0.01)
+    go_on.set()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(answer, StoreAway) for answer in answers)
+    assert reads == 2
+    failing = False
+    await registry.create_endpoint(endpoint("one"))
+    await asyncio.gather(*(mirror.refresh() for _ in range(50)))
+    assert (len(mirror), reads <= 4) == (1, True)
+
+
 class TurnedClock(SystemClock):
     """A clock whose sleeps end when the test says so."""
 
