@@ -14,6 +14,6 @@ pytestmark = [
 
 def test_their_p99_grows_by_a_fifth_at_most() -> None:
     """Medians of three phases of ten seconds each, with the adversaries and without, in turns."""
-    ratio, memory = isolation.run(10.0, 3, 400.0, 2)
+    ratio, memory = isolation.run(isolation.Plan(seconds=10.0, rounds=3))
     assert ratio.value <= 1.2, ratio
     assert memory.value <= 1.2, memory
