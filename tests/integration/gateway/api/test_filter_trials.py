@@ -27,10 +27,10 @@ async def tried(gateway: ReadingGateway, text: str, **more: Any) -> Any:
 
 
 async def publish(gateway: ReadingGateway, count: int, **fields: Any) -> list[str]:
-    """Events in all partitions with n = 0, 1, ...; their ids."""
+    """Events with n = 0, 1, ... in one partition, so that their order is certain; their ids."""
     made = []
     for number in range(count):
-        address = await gateway.filled.publish(number % 4, data=b'{"n":%d}' % number, **fields)
+        address = await gateway.filled.publish(1, data=b'{"n":%d}' % number, **fields)
         made.append(address.event_id)
     return made
 
