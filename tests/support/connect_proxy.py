@@ -6,10 +6,14 @@
 
 `names` are those that it resolves, `credentials` what Proxy-Authorization must say, `answer` what it says to every
 CONNECT instead of connecting.
+
+    python -m tests.support.connect_proxy CREDENTIALS NAME ADDRESS     # prints {"port"}, then {"target"} for each
 """
 
 import asyncio
 import contextlib
+import json
+import sys
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -29,6 +33,7 @@ class ConnectProxy:
         self.names: dict[str, str] = {}
         self.unreachable: set[str] = set()
         self.targets: list[str] = []
+        self.on_target: Callable[[str], object] = lambda _target: None
         self.heads: list[bytes] = []
         self._server = Adversary(self._serve)
 
@@ -57,6 +62,7 @@ class ConnectProxy:
         method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
         assert method == "CONNECT", head
         self.targets.append(target)
+        self.on_target(target)
         if self.answer:
             await peer.say(self.answer)
         elif self.credentials and f"proxy-authorization: {self.credentials}\r\n".encode() not in head:
@@ -89,3 +95,20 @@ async def _pour(receive: Callable[[], Awaitable[bytes]], writer: asyncio.StreamW
         await writer.drain()
     with contextlib.suppress(OSError):
         writer.write_eof()
+
+
+def _print(**values: object) -> None:
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
+async def _run(credentials: str, name: str, address: str) -> None:
+    async with ConnectProxy(credentials=credentials) as proxy:
+        proxy.names[name] = address
+        proxy.on_target = lambda target: _print(target=target)
+        _print(port=proxy.port)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(*sys.argv[1:]))
