@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from dispatcher import outcome, request, terms
 from dispatcher.breakers import Breakers
 from dispatcher.delivery import Delivery
@@ -29,6 +31,7 @@ from gateway.store.work import Kind
 HISTOGRAM_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 15_000)
 _BOUNDS = (*map(str, HISTOGRAM_MS), "+Inf")
 HEAD_KEPT = 2_048
+LARGE_BYTES = 4_096
 log = logging.getLogger("dispatcher.attempts")
 
 Disable = Callable[[Delivery, Result], Awaitable[None]]
@@ -107,6 +110,9 @@ class Attempts:
         done = partial(self._done, delivery, route, made.signature)
         deadline = self.lanes.queue(delivery.endpoint).terms.deadline_seconds
         self._sender.send(route.destination, made.pieces, deadline, done)
+        if len(delivery.event.data) > LARGE_BYTES:
+            # it is on its way: an endpoint that hangs must not keep the payloads of all its attempts in memory
+            delivery.event = replace(delivery.event, data=b"")
 
     def _fail(self, delivery: Delivery, failed: Failed) -> None:
         asyncio.get_running_loop().call_soon(self._done, delivery, None, b"", failed)

@@ -181,3 +181,22 @@ async def test_a_stale_owner_starts_nothing_and_goes_on_after_its_beat(rig: Rig)
     await hand.work()
     assert await rig.states(addresses, shop) == ["delivered"] * 3
     assert not rig.receiver.repeated()
+
+
+async def test_a_payload_that_is_on_its_way_is_not_kept_for_an_endpoint_that_hangs(rig: Rig) -> None:
+    await rig.endpoint("shop")
+    hand = await rig.hand()
+    rig.receiver.hold("shop")
+    data = b'"%b"' % (b"x" * 100_000)
+    await rig.publish(8, data=data)
+    await hand.turn("reader")
+    await rig.receiver.wait("shop", 8)
+    (partition,) = hand.partitions.values()
+    assert [len(delivery.event.data) for delivery in partition.in_hand.values()] == [0] * 8
+    rig.receiver.answer("shop", 500, 200)
+    rig.receiver.release("shop")
+    await hand.work()
+    await hand.pass_time(20)
+    await hand.work()
+    assert all(data in request.body for request in rig.receiver.requests)
+    assert await rig.done()
