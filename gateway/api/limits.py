@@ -38,6 +38,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_:.~-]+)+|/")
 _ESCAPE = re.compile(rb"%(?:3[0-9Aa]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9Aa]|2[Dd])")
+_ACCEPTED = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"idempotency-key")
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 
@@ -149,14 +150,9 @@ class Ready:
         self._edge, self._request_id = edge, request_id
         self.begin = begin
 
-    def headers(self, length: int) -> list[tuple[bytes, bytes]]:
-        """Of an answer with so many bytes of JSON."""
-        request_id = self._request_id or self._edge.new_id()
-        return [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % length),
-            (b"x-request-id", request_id.encode()),
-        ]
+    def headers(self, length: int) -> bytes:
+        """The header lines of an answer with so many bytes of JSON."""
+        return _ACCEPTED % (length, (self._request_id or self._edge.new_id()).encode())
 
     def failing(self, error: BaseException) -> App:
         """An application that raises this behind the edge."""

@@ -219,24 +219,32 @@ class Connection(asyncio.BufferedProtocol):
         self._shared.running -= 1
         self._shared.start(exchange, app)
 
-    def finish(self, exchange: Exchange | Direct) -> None:
+    def accept(self, headers: bytes, body: bytes) -> None:
+        """The answer of the running request, which is on the direct way, is there."""
+        closes = self._shared.draining
+        self._write(wire.accepted(self._shared.date, headers, body, closes=closes))
+        self._go_on(closes=closes, complete=True)
+        self._shared.ended()
+
+    def finish(self, exchange: Exchange) -> None:
         """The answer of the running request is there: send it, go on with the next."""
         closes = self._shared.draining or not exchange.keep_alive or not exchange.complete
         framed = wire.frame(exchange.status, exchange.headers, len(exchange.answer), self._shared.date, closes=closes)
         self._write(framed.head if exchange.is_head else framed.head + exchange.answer)
+        self._go_on(closes=framed.closes, complete=exchange.complete)
+
+    def _go_on(self, *, closes: bool, complete: bool) -> None:
+        """The first of the queue has been answered."""
         self._queue.popleft()
         self._running = False
-        if framed.closes or (self._half_closed and not self._queue):
-            self._end(lingers=not exchange.complete)
+        if closes or (self._half_closed and not self._queue):
+            self._end(lingers=not complete)
         elif self._queue:
             self._pump()
         else:
-            self._deadline = self._shared.loop.time() + (
-                self._shared.times.head if self._in_head else self._shared.times.idle
-            )
+            times = self._shared.times
+            self._deadline = self._shared.loop.time() + (times.head if self._in_head else times.idle)
         self.want_more()
-        if isinstance(exchange, Direct):
-            self._shared.ended()
 
     def invite(self) -> None:
         """Ask a client that waits for it to send its body."""

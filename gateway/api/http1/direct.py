@@ -44,8 +44,8 @@ class Prepared(Protocol):
         """Begin a request; False: nothing has happened, and it goes the ordinary way."""
         ...
 
-    def headers(self, length: int) -> list[tuple[bytes, bytes]]:
-        """The headers of a 202 with JSON of `length` bytes."""
+    def headers(self, length: int) -> bytes:
+        """The header lines of a 202 with JSON of `length` bytes, as they go out."""
         ...
 
     def failing(self, error: BaseException) -> App:
@@ -63,8 +63,8 @@ def never(_scope: Scope) -> None:
 class Peer(Protocol):
     """What a direct request needs of its connection."""
 
-    def finish(self, exchange: "Direct") -> None:
-        """The answer is there."""
+    def accept(self, headers: bytes, body: bytes) -> None:
+        """Answer 202 with these header lines and this body."""
         ...
 
     def go_ordinary(self, direct: "Direct", app: App | None) -> None:
@@ -75,19 +75,13 @@ class Peer(Protocol):
 class Direct:
     """A request on the direct way; in its connection's queue it stands where an Exchange would."""
 
-    __slots__ = ("_peer", "_told", "answer", "body", "head", "headers")
-    status = 202
-    keep_alive = True
-    complete = True
-    is_head = False
+    __slots__ = ("_peer", "_told", "body", "head")
 
     def __init__(self, peer: Peer, head: "Head", body: bytes) -> None:
         self._peer = peer
         self._told = False
         self.head = head
         self.body = body
-        self.answer = b""
-        self.headers: list[tuple[bytes, bytes]] = []
 
     def begin(self) -> bool:
         """Whether it has begun."""
@@ -97,9 +91,7 @@ class Direct:
         """See Reply."""
         if not self._told:
             self._told = True
-            self.answer = body
-            self.headers = self.head.prepared.headers(len(body))
-            self._peer.finish(self)
+            self._peer.accept(self.head.prepared.headers(len(body)), body)
 
     def again(self) -> None:
         """See Reply."""

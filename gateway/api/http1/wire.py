@@ -12,6 +12,8 @@ from gateway import problems
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ASGI = {"version": "3.0", "spec_version": "2.4"}
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_ACCEPTED = _STATUS_LINES[202]
+_CLOSE = b"connection: close\r\n\r\n"
 _BODILESS = frozenset({204, 304})
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -79,8 +81,13 @@ def frame(status: int, headers: RawHeaders, length: int, date: bytes, *, closes:
         parts += (name, b": ", value, b"\r\n")
     if not has_length:
         parts.append(b"content-length: %d\r\n" % length)
-    parts.append(b"connection: close\r\n\r\n" if closes else b"\r\n")
+    parts.append(_CLOSE if closes else b"\r\n")
     return Framed(b"".join(parts), closes)
+
+
+def accepted(date: bytes, headers: bytes, body: bytes, *, closes: bool) -> bytes:
+    """A whole 202; `headers` are its other lines."""
+    return b"".join((_ACCEPTED, date, headers, _CLOSE if closes else b"\r\n", body))
 
 
 def refusal(problem: problems.Problem, request_id: str, date: bytes) -> bytes:

@@ -38,9 +38,9 @@ class Route:
             asyncio.get_running_loop().call_soon(reply.send, b"direct " + body)
         return True
 
-    def headers(self, length: int) -> list[tuple[bytes, bytes]]:
+    def headers(self, length: int) -> bytes:
         """Of its answers."""
-        return [(b"content-length", b"%d" % length)]
+        return b"content-length: %d\r\n" % length
 
     def failing(self, error: BaseException) -> App:
         """An application that tells."""

@@ -21,8 +21,8 @@ class Ready:
         self.bodies.append(body)
         return self.begins
 
-    def headers(self, length: int) -> list[tuple[bytes, bytes]]:
-        return [(b"content-length", b"%d" % length)]
+    def headers(self, length: int) -> bytes:
+        return b"content-length: %d" % length
 
     def failing(self, error: BaseException) -> App:
         self.errors.append(error)
@@ -39,8 +39,8 @@ class Peer:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def finish(self, exchange: Direct) -> None:
-        self.said.append(f"{exchange.status} {exchange.answer.decode()} {exchange.headers}")
+    def accept(self, headers: bytes, body: bytes) -> None:
+        self.said.append(f"{headers.decode()} {body.decode()}")
 
     def go_ordinary(self, direct: Direct, app: App | None) -> None:
         self.said.append("failed" if app else "ordinary")
@@ -115,9 +115,7 @@ def test_the_scope_has_the_length_of_the_body() -> None:
     assert SCOPE["headers"][1] == (b"content-length", b"2")
 
 
-@pytest.mark.parametrize(
-    ("call", "said"), [("send", "202 1 [(b'content-length', b'1')]"), ("again", "ordinary"), ("fail", "failed")]
-)
+@pytest.mark.parametrize(("call", "said"), [("send", "content-length: 1 1"), ("again", "ordinary"), ("fail", "failed")])
 def test_it_is_answered_once(call: str, said: str) -> None:
     ready, peer = Ready(), Peer()
     direct = Direct(peer, Head(SCOPE, ready), b"{}")
