@@ -49,18 +49,48 @@ local function place(record)
   }
 end
 
-local function swap(bucket, key, expected, after)
-  if expected == '' and redis.call('HSETNX', bucket, key, after) == 1 then
-    return '1'
+-- what is read of each hash before anything is written, and what is written to it: one call each for all items
+local current, writes = {}, {}
+
+local function write(hash, field, value)
+  local pairs_of = writes[hash]
+  if not pairs_of then
+    pairs_of = {}
+    writes[hash] = pairs_of
   end
-  local current = redis.call('HGET', bucket, key)
-  if current == after then
+  pairs_of[#pairs_of + 1] = field
+  pairs_of[#pairs_of + 1] = value
+end
+
+local function read_records(items)
+  local wanted = {}
+  for at = 8, 7 + 9 * items, 9 do
+    local bucket = KEYS[tonumber(ARGV[at + 1])]
+    local fields = wanted[bucket]
+    if not fields then
+      fields = {}
+      wanted[bucket] = fields
+    end
+    fields[#fields + 1] = ARGV[at]
+  end
+  for bucket, fields in pairs(wanted) do
+    local records = redis.call('HMGET', bucket, unpack(fields))
+    for i, key in ipairs(fields) do
+      current[key] = records[i]
+    end
+  end
+end
+
+local function swap(bucket, key, expected, after)
+  local record = current[key] or ''
+  if record == after then
     return '2'
   end
-  if expected == '' or current ~= expected then
+  if record ~= expected then
     return '0'
   end
-  redis.call('HSET', bucket, key, after)
+  current[key] = after
+  write(bucket, key, after)
   return '1'
 end
 
@@ -179,7 +209,7 @@ local function settle(at)
   local hour = math.floor(ms / 3600000)
   local attempted = ARGV[at + 4] ~= '0'
   if attempted then
-    redis.call('HSET', KEYS[tonumber(ARGV[at + 4])], key .. string.sub(after, 3, 4), ARGV[at + 5])
+    write(KEYS[tonumber(ARGV[at + 4])], key .. string.sub(after, 3, 4), ARGV[at + 5])
   end
   local old, new = place(before), place(after)
   move(key, ms, old, new, KEYS[tonumber(ARGV[at + 6])])
@@ -228,6 +258,7 @@ end
 
 local items, entries, passed, timings = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local code, done, at = 'K', {}, 8
+read_records(items)
 for _ = 1, items do
   done[#done + 1] = settle(at)
   at = at + 9
@@ -256,6 +287,9 @@ if owner then
   end
 else
   code = 'T'
+end
+for hash, fields in pairs(writes) do
+  redis.call('HSET', hash, unpack(fields))
 end
 for key, totals in pairs({[KEYS[3]] = counts, [KEYS[12]] = replayed}) do
   for group, names in pairs(totals) do
