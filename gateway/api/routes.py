@@ -7,8 +7,8 @@ import msgspec
 from gateway.api import (
     deliveries,
     endpoint_actions,
-    endpoint_secrets,
     endpoint_pause,
+    endpoint_secrets,
     endpoints,
     events,
     explain,
