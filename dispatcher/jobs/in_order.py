@@ -10,8 +10,7 @@ One that somebody else has opened, a live event that is held for instance, is no
 through up to the first that is not, so whoever goes on from it finds out from orders and records how each one stands.
 
 A retry is made by its schedule, while live events wait, too. One that comes due while the endpoint is paused is held;
-it is ordered again, since only the end of the replay lets go what is held. If the store does not take that order, the
-next of its key waits no longer.
+it is ordered again, since only the end of the replay lets go what is held.
 """
 
 from typing import Literal, NamedTuple

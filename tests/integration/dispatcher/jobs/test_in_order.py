@@ -111,6 +111,24 @@ async def test_what_fails_is_retried_before_the_next_of_its_key(station: Station
         assert came_of_key == [sent[number] for number in once[key]]
 
 
+async def test_a_pause_meanwhile_is_kept_and_it_goes_on_after_it(station: Station) -> None:
+    shop, names = await behind(station, "a", "a", retry_schedule=(1,))
+    station.sink.failing.update({names[0]: 1})
+    replay = await begin(station, shop)
+    going = asyncio.create_task(station.slice(replay.id))
+    await station.sink.wait("shop", 1)
+    await station.change(shop, status="paused", paused_ms=1)
+    await until(lambda: _reordered(station), 20, "the retry, which waits as an order")
+    await station.change(shop, status="enabled", paused_ms=None)
+    await going
+    assert (await station.get(replay.id)).status == "completed"
+    assert station.sink.ids("shop") == [names[0], *names]
+
+
+async def _reordered(station: Station) -> bool:
+    return await work.outstanding(station.redis, station.partitions) == 1 and not station.sink.failing.total()
+
+
 async def test_another_owner_goes_on_with_what_was_handed_over(station: Station) -> None:
     shop, names = await behind(station, "a", "a", deadline_seconds=3, retry_schedule=(1,), on_failure="skip")
     station.sink.hold = True
