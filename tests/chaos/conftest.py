@@ -1,6 +1,6 @@
 """Systems and receivers for one fault each."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,21 +49,30 @@ def is_together(item: pytest.Item) -> bool:
     return item.get_closest_marker("together") is not None and not skipped
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run all that is marked `together` before the first of it, outside of its time limit."""
+    if is_together(item) and _together not in item.session.stash:
+        items = [other for other in item.session.items if isinstance(other, pytest.Function) and is_together(other)]
+        factory: pytest.TempPathFactory = item.config._tmp_path_factory  # type: ignore[attr-defined]  # no other way without a fixture
+        item.session.stash[_together] = Together(items, factory.mktemp("together"))
+    return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run what is marked `together` when the first of it is asked for."""
+    """What is marked `together` has been run."""
     if not is_together(pyfuncitem):
         return None
-    stash = pyfuncitem.session.stash
-    if _together not in stash:
-        items = [item for item in pyfuncitem.session.items if isinstance(item, pytest.Function) and is_together(item)]
-        factory: pytest.TempPathFactory = pyfuncitem.config._tmp_path_factory  # type: ignore[attr-defined]  # no other way without a fixture
-        stash[_together] = Together(items, factory.mktemp("together"))
-    stash[_together].outcome(pyfuncitem)
+    pyfuncitem.session.stash[_together].outcome(pyfuncitem)
     return True
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End what still runs."""
-    if _together in session.stash:
-        session.stash[_together].close()
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How long each of them took, when durations are asked for."""
+    session = getattr(terminalreporter, "_session", None)
+    if session is None or _together not in session.stash or config.getoption("durations") is None:
+        return
+    terminalreporter.section("seconds of what ran at the same time")
+    for name, seconds in sorted(session.stash[_together].seconds.items(), key=lambda pair: -pair[1]):
+        terminalreporter.line(f"{seconds:.1f} s {name}")

@@ -1,11 +1,12 @@
 """A system, a receiver and a directory for one fault; and many faults at the same time.
 
 Most faults mean waiting: for a lease to run out, for a store that is away. Tests that mostly wait are marked `together`
-and take `scene` beside their parameters: the first one that is run starts all of them that were selected, a few at a
-time, each with a scene of its own, and each test then has the outcome of its own.
+and take `scene` beside their parameters: before the first of them is run all that were selected are, a few at a time,
+each with a scene of its own, and nothing else meanwhile; each test then has the outcome of its own.
 """
 
 import contextlib
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ import pytest
 from tests.support.sink_process import SinkProcess
 from tests.support.system import System
 
-AT_ONCE = 4
+AT_ONCE = 6
 
 
 class Scene:
@@ -48,25 +49,25 @@ class Scene:
 
 
 class Together:
-    """The outcomes of the tests that run at the same time."""
+    """Runs tests at the same time; their outcomes, and the seconds that each took."""
 
     def __init__(self, items: list[pytest.Function], directory: Path) -> None:
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="together")
         self._outcomes: dict[str, Future[None]] = {}
-        for number, item in enumerate(items):
-            self._outcomes[item.nodeid] = self._pool.submit(_run, item, directory / f"{number}-{item.originalname}")
+        self.seconds: dict[str, float] = {}
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="together") as pool:
+            for number, item in enumerate(items):
+                self._outcomes[item.nodeid] = pool.submit(self._run, item, directory / f"{number}-{item.originalname}")
 
     def outcome(self, item: pytest.Function) -> None:
-        """Wait for a test's end; raises what it raised."""
+        """Raises what a test raised."""
         self._outcomes[item.nodeid].result()
 
-    def close(self) -> None:
-        """Start no more of them, and wait for those that run."""
-        self._pool.shutdown(cancel_futures=True)
-
-
-def _run(item: pytest.Function, directory: Path) -> None:
-    parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-    directory.mkdir()
-    with Scene(directory) as scene:
-        item.obj(scene=scene, **parameters)
+    def _run(self, item: pytest.Function, directory: Path) -> None:
+        parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+        directory.mkdir()
+        begun = time.monotonic()
+        try:
+            with Scene(directory) as scene:
+                item.obj(scene=scene, **parameters)
+        finally:
+            self.seconds[item.nodeid] = time.monotonic() - begun

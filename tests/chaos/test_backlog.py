@@ -24,6 +24,8 @@ SECONDS = length(1, 10)
 TIMES = 3
 """The best of so many measurements is taken, before and with the backlog: the machine has other things to do."""
 LARGEST_RATIO = 2.0
+QUICK_MS = 12.0
+"""Below this the machine's other work decides, not the backlog."""
 LARGEST_GROWTH = 24 * 1_048_576
 """What caches may take while a first large batch goes through."""
 SLOW_MS = 1_000.0
@@ -63,7 +65,7 @@ def test_ingest_is_quick_and_memory_flat(start: Start, sink: SinkProcess, tmp_pa
     with_ms = ingest_p99_ms(system, tmp_path)
     with_bytes = resident_bytes(pid)
     assert open_deliveries(system) > 0.8 * BACKLOG, "the backlog has gone meanwhile"
-    assert with_ms <= LARGEST_RATIO * before_ms, f"p99 {before_ms} ms without, {with_ms} ms with it"
+    assert with_ms <= max(LARGEST_RATIO * before_ms, QUICK_MS), f"p99 {before_ms} ms without, {with_ms} ms with it"
     assert with_bytes - before_bytes <= LARGEST_GROWTH, f"{before_bytes >> 20} MB before, {with_bytes >> 20} MB with it"
     sink.configure("slow", latency_ms=0.0)
     system.wait_drained(BACKLOG / 500 + 60)
