@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 SMALL = 64 * 1024 * 1024
 PAYLOAD = 24_576
 CONNECTIONS = 16
-"""As fast as so many publishers go, each waiting for its answers; with many more two cores deliver less than they take."""
+"""As fast as publishers go who wait for their answers: with many more, two cores deliver less than they take in."""
 HEALTHY_EVENTS = length(25_000, 250_000)
 DEAD_SECONDS = length(5, 60)
 
