@@ -120,7 +120,7 @@ class Linked:
                 return await self._read(self._reader, count)
         except TimeoutError:
             raise exceptions.TimeoutError(f"no reply within {seconds:g} s") from None
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # uvloop's for a transport that is closed
             raise exceptions.ConnectionError(f"the connection broke: {error}") from error
 
     async def _read(self, reader: asyncio.StreamReader, count: int) -> list[Any]:

@@ -8,7 +8,9 @@ import uvloop
 from redis import exceptions
 
 from gateway.store import connection
+from tests.support.proxy import Proxy
 from tests.support.valkey import ValkeyServer
+from tests.support.waiting import until
 
 
 def test_a_connection_that_uvloop_finds_closed_is_opened_again(valkey_url: str) -> None:
@@ -27,6 +29,21 @@ def test_a_connection_that_uvloop_finds_closed_is_opened_again(valkey_url: str) 
         await client.aclose()
 
     uvloop.run(work())
+
+
+def test_a_link_that_uvloop_finds_reset_is_opened_again(valkey_server: ValkeyServer) -> None:
+    """Reset by the other side, the stream has an error and no end: it looks sound until it is written to."""
+
+    async def work(proxy: Proxy) -> None:
+        client = connection.connect(proxy.url)
+        assert await client.wire.send([("PING",)]) == [b"PONG"]
+        proxy.reset()
+        await until(client.wire._idle[0]._reader.exception, 5, "the reset")  # type: ignore[attr-defined]  # redis-py's
+        assert await client.wire.send([("PING",)]) == [b"PONG"]
+        await client.aclose()
+
+    with Proxy(valkey_server.port) as proxy:
+        uvloop.run(work(proxy))
 
 
 async def test_a_blocking_read_that_a_change_of_role_ends_means_not_now(valkey_server: ValkeyServer) -> None:
