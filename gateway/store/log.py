@@ -20,7 +20,7 @@ from gateway.store import keys, scripts
 FLUSH_TTL_MS = 60_000
 MAX_ITEMS = 256
 MAX_BYTES = 512 * 1024
-_ANSWER = struct.Struct(">BQI")
+_FIRST = struct.Struct(">QI")
 _CLAIM = struct.Struct(">HBQ")
 _HERE = 0xFFFF
 _INDEXES = struct.Struct(">HH")
@@ -33,9 +33,6 @@ class Outcome(enum.IntEnum):
     NEW = 0
     DUPLICATE = 1
     CONFLICT = 2
-
-
-_OUTCOMES = tuple(Outcome)
 
 
 class Appended(NamedTuple):
@@ -66,6 +63,7 @@ class Append:
         headers: Sequence[bytes] | None = None,
     ) -> None:
         self.partition = partition.number
+        self.count = len(new_events)
         self.keys = [partition.log, partition.ids, partition.claims, partition.counters, partition.types]
         self.keys.append(partition.flush(secrets.token_hex(8)))
         self._positions: dict[str, int] = {}
@@ -96,10 +94,22 @@ class Append:
 
     def read(self, answer: bytes) -> list[Appended]:
         """The outcomes, in the order of the events."""
-        return [
-            Appended(_OUTCOMES[code], ids.Address(ms, seq, self.partition) if ms else None)
-            for code, ms, seq in _ANSWER.iter_unpack(answer)
-        ]
+        ms, seq = _FIRST.unpack_from(answer)
+        count = len(answer) - _FIRST.size
+        if count == self.count:
+            return [Appended(Outcome.NEW, ids.Address(ms, seq + n, self.partition)) for n in range(count)]
+        appended, at = [], _FIRST.size
+        while at < len(answer):
+            code, at = answer[at], at + 1
+            if code == Outcome.NEW:
+                appended.append(Appended(Outcome.NEW, ids.Address(ms, seq, self.partition)))
+                seq += 1
+                continue
+            other_ms, other_seq = _FIRST.unpack_from(answer, at)
+            at += _FIRST.size
+            address = ids.Address(other_ms, other_seq, self.partition) if other_ms else None
+            appended.append(Appended(Outcome(code), address))
+        return appended
 
 
 def subject_bucket(subject: str) -> int:
