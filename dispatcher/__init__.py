@@ -25,8 +25,9 @@ A dispatcher is one process. It may be killed at any time: what it knows beyond 
 | `repair` | looks whether derived keys went missing, and makes them again |
 
 `partition` holds what one owned partition has in hand, `delivery` one delivery in hand, `lanes` who goes next at an
-endpoint under its `terms`, `chains` who stands in line for which ordering key; `loader` reads what the store has, `request` makes the bytes (`signatures`, `profiles`), `backoff` the waits;
-`process` wires it all; `sender` is the HTTP client, `jobs` the operator jobs, which have a process of their own.
+endpoint under its `terms`, `chains` who stands in line for which ordering key; `loader` reads what the store has,
+`request` makes the bytes (`signatures`, `profiles`), `backoff` the waits; `process` wires it all; `sender` is the HTTP
+client, `jobs` the operator jobs, which have a process of their own.
 
 States of a delivery here; the store has those of `gateway.model.delivery`:
 

@@ -96,7 +96,7 @@ class Attempts:
 
     def refused(self, delivery: Delivery) -> Reason | None:
         """Why its endpoint may not be sent to; None if it may, or if this is the probe that finds out."""
-        off = self._view.off_reason(delivery.endpoint)
+        off = delivery.queue.terms.off if delivery.running else self._view.off_reason(delivery.endpoint)
         if off is Reason.ENDPOINT_DISABLED and delivery.kind is Kind.PROBE and self._view.is_failing(delivery.endpoint):
             return None
         return off
@@ -108,7 +108,7 @@ class Attempts:
             route, delivery.event, delivery.key, delivery.attempt, delivery.started_ms, delivery.trigger, carried
         )
         done = partial(self._done, delivery, route, made.signature)
-        deadline = self.lanes.queue(delivery.endpoint).terms.deadline_seconds
+        deadline = delivery.queue.terms.deadline_seconds
         self._sender.send(route.destination, made.pieces, deadline, done)
         if len(delivery.event.data) > LARGE_BYTES:
             # it is on its way: an endpoint that hangs must not keep the payloads of all its attempts in memory
@@ -151,16 +151,16 @@ class Attempts:
         self._free(delivery)
         if delivery.partition.lost:
             return
-        holding = self.lanes.queue(delivery.endpoint).terms
+        holding = delivery.queue.terms
         now = outcome.Moment(self._time.now_ms(), self._clock.wall_ms())
-        policy = outcome.Policy(holding.schedule, self._view.off_reason(delivery.endpoint), holding.aside)
+        policy = outcome.Policy(holding.schedule, holding.off, holding.aside)
         verdict = outcome.judge(delivery.old, result, delivery.kind, delivery.run, policy, now, self._random)
         self._measure(delivery, result)
         recovered = verdict.success and delivery.kind is Kind.PROBE
         if not recovered:
             self._notes.note(delivery, result, verdict.success, now.store_ms)
         self._breakers.note(delivery.endpoint, success=verdict.success)
-        self.lanes.heed(delivery.endpoint, success=verdict.success, slower=outcome.says_slower(result))
+        self.lanes.heed(delivery.queue, success=verdict.success, slower=outcome.says_slower(result))
         attempt = self._describe(delivery, route, signature, result)
         if not verdict.gone and not recovered:
             self._settle(delivery, verdict, attempt)
@@ -207,7 +207,7 @@ class Attempts:
             )  # fmt: skip
         head, body, truncated = b"", b"", bool(result.body) or result.body_truncated
         if not self.frugal:
-            head = b"\r\n".join(b"%b: %b" % pair for pair in result.headers)[:HEAD_KEPT]
+            head = b"\r\n".join([b"%b: %b" % pair for pair in result.headers])[:HEAD_KEPT]
             body, truncated = result.body, result.body_truncated
         return pack_attempt(
             Attempt(trigger, delivery.started_ms, duration, error, result.remote_address, url, signature, shown,

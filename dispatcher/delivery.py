@@ -9,6 +9,7 @@ from gateway.model.event import Event
 from gateway.store.work import Order
 
 if TYPE_CHECKING:
+    from dispatcher.lanes import Queue
     from dispatcher.partition import Partition
 
 
@@ -34,13 +35,15 @@ class Delivery:
     that the store has not confirmed. `progress` is set while the event's mark waits for the first record. `order` is
     what a person asked for, until its removal is queued; `kind` and `run` say for good who asked (None and 0: the
     schedule). `chain` is the number of the ordering key that it stands in line for, if it has no record yet that says
-    so. `since` is when it began to wait or to run, in monotonic seconds.
+    so. `queue` is its endpoint's, once it has begun. `since` is when it began to wait or to run, in monotonic seconds.
     """
 
     __slots__ = (
         "attempt", "chain", "endpoint", "event", "key", "kind", "order", "partition", "progress",
-        "queued", "record", "run", "running", "since", "started_ms", "trigger",
+        "queue", "queued", "record", "run", "running", "since", "started_ms", "trigger",
     )  # fmt: skip
+
+    queue: "Queue"
 
     def __init__(
         self,

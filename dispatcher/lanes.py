@@ -98,6 +98,10 @@ class Lanes:
         if queue is None:
             queue = self._queues[number] = Queue(number, self._terms(number))
             self._split(queue)
+        elif queue.terms.off is Reason.ENDPOINT_DELETED:
+            # nobody says that an endpoint which was not known is known now
+            queue.terms = self._terms(number)
+            self._split(queue)
         return queue
 
     def hold(self, number: int) -> Reason:
@@ -170,22 +174,21 @@ class Lanes:
         queue.in_flight += 1
         if queue.terms.rate is not None:
             queue.tokens -= 1.0
-        delivery.running = True
+        delivery.running, delivery.queue = True, queue
         delivery.since = self._clock.monotonic()
         self._start(delivery)
 
     def finished(self, delivery: Delivery) -> None:
         """The answer of an attempt is in: its slot is free."""
-        queue = self.queue(delivery.endpoint)
+        queue = delivery.queue
         queue.in_flight -= 1
         queue.freed_at = self._clock.monotonic()
         if queue.number in self.wanting:
             self.freed.set()
         self.fill(queue)
 
-    def heed(self, number: int, *, success: bool, slower: bool) -> None:
+    def heed(self, queue: Queue, *, success: bool, slower: bool) -> None:
         """Fit an endpoint's window to what it answered."""
-        queue = self.queue(number)
         if slower:
             queue.narrow(self._clock.monotonic())
         elif success and queue.window != inf:

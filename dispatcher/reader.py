@@ -134,9 +134,12 @@ class Reader:
             logger.error("event.poison", extra={"id": address.event_id, "why": str(poison)})  # noqa: TRY400 - the text says it all
             self._quarantine(partition, events.Event(address, address.event_id, "", "", b""), [NOBODY])
             return 0
-        matched = [endpoint.number for endpoint in await self._view.match_in_turns(event)]
-        if _is_over(partition):
-            return 0
+        found = self._view.match_unfiltered(event)
+        if found is None:
+            found = await self._view.match_in_turns(event)
+            if _is_over(partition):
+                return 0
+        matched = [endpoint.number for endpoint in found]
         if not event.is_intact():
             logger.error("event.poison", extra={"id": event.id, "why": "the bytes are not those that were accepted"})
             self._quarantine(partition, event, matched or [NOBODY])

@@ -76,6 +76,10 @@ class RegistryView:
         """The enabled endpoints that get the event, in ascending number."""
         return self._mirror.match(event)
 
+    def match_unfiltered(self, event: Event) -> tuple[Endpoint, ...] | None:
+        """The same, None when filters have to be asked."""
+        return self._mirror.match_unfiltered(event)
+
     async def match_in_turns(self, event: Event) -> tuple[Endpoint, ...]:
         """The same; while filters take long, others have their turns, so what may have changed is to be looked at."""
         return await self._mirror.match_in_turns(event)

@@ -10,8 +10,8 @@ from gateway.settings import Settings
 class Terms(NamedTuple):
     """Limits for the whole deployment, not yet this dispatcher's share of them.
 
-    `hold` is why live deliveries are held (Reason.NONE: they are not); `replays` whether those of replays may go;
-    `aside` whether a failed delivery of an ordering key lets the next ones pass.
+    `off` is why nothing may be sent to it; `hold` why live deliveries are held (Reason.NONE: they are not); `replays`
+    whether those of replays may go; `aside` whether a failed delivery of an ordering key lets the next ones pass.
     """
 
     max_in_flight: int
@@ -22,6 +22,7 @@ class Terms(NamedTuple):
     aside: bool
     hold: Reason
     replays: bool
+    off: Reason | None = None
 
 
 def terms(endpoint: Endpoint | None, settings: Settings, *, broken: bool) -> Terms:
@@ -29,7 +30,7 @@ def terms(endpoint: Endpoint | None, settings: Settings, *, broken: bool) -> Ter
     if endpoint is None:
         return Terms(
             settings.max_in_flight, None, settings.retry_schedule, settings.deadline_seconds,
-            ordered=False, aside=False, hold=Reason.NONE, replays=True,
+            ordered=False, aside=False, hold=Reason.NONE, replays=True, off=Reason.ENDPOINT_DELETED,
         )  # fmt: skip
     return Terms(
         endpoint.max_in_flight or settings.max_in_flight,
@@ -41,6 +42,7 @@ def terms(endpoint: Endpoint | None, settings: Settings, *, broken: bool) -> Ter
         hold=hold(endpoint, broken=broken),
         # what an endpoint catches up with must not wait for what waits for it
         replays=endpoint.status != "paused" and (not broken or bool(endpoint.catch_up)),
+        off=Reason.ENDPOINT_DISABLED if endpoint.status == "disabled" else None,
     )
 
 

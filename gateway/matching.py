@@ -173,13 +173,19 @@ class Index:
         values, on_failed = filters.EventValues(event), self._on_filter_failed
         return tuple(one for one in found.endpoints if not one.filter or passes(one, values, on_failed))
 
-    async def match_in_turns(self, event: Event) -> tuple[Endpoint, ...]:
-        """The same, of what was registered when it began; while filters take long, others have their turns."""
+    def match_unfiltered(self, event: Event) -> tuple[Endpoint, ...] | None:
+        """The same, None when filters have to be asked."""
         if event.endpoint:
             return self.match(event)
         found = self._find(event.type, event.subscriber)
-        if not found.filtered:
-            return found.endpoints
+        return None if found.filtered else found.endpoints
+
+    async def match_in_turns(self, event: Event) -> tuple[Endpoint, ...]:
+        """The same, of what was registered when it began; while filters take long, others have their turns."""
+        unfiltered = self.match_unfiltered(event)
+        if unfiltered is not None:
+            return unfiltered
+        found = self._find(event.type, event.subscriber)
         values = filters.EventValues(event)
         passing = []
         for endpoint in found.endpoints:

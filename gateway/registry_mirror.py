@@ -145,6 +145,10 @@ class RegistryMirror:
         """The endpoints that get the event, in ascending number."""
         return self._all.index.match(event)
 
+    def match_unfiltered(self, event: Event) -> tuple[Endpoint, ...] | None:
+        """The same, None when filters have to be asked."""
+        return self._all.index.match_unfiltered(event)
+
     async def match_in_turns(self, event: Event) -> tuple[Endpoint, ...]:
         """The same as the registry is now; while filters take long, others have their turns."""
         return await self._all.index.match_in_turns(event)

@@ -50,6 +50,8 @@ class Transition(NamedTuple):
     @property
     def flags(self) -> str:
         """The letters that settle.lua knows."""
+        if not (self.ordered or self.replayed or self.orphan or self.announce):
+            return ""
         pairs = ((self.ordered, "w"), (self.replayed, "s"), (self.orphan, "o"), (self.announce, "d"))
         return "".join(letter for given, letter in pairs if given)
 

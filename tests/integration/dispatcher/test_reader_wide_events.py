@@ -49,6 +49,7 @@ async def test_ten_thousand_endpoints_in_chunks_beside_other_events(rig: Rig) ->
     watching = asyncio.create_task(watch(dispatcher, most))
     await rig.redis.config_set("slowlog-log-slower-than", SLOW_US)
     await rig.redis.slowlog_reset()
+    await rig.redis.config_resetstat()
     await rig.publish(type="wide.event")
     await until(lambda: wide(rig) > UNRECORDED, PATIENCE, "the first deliveries")
     for number in range(20):
@@ -59,8 +60,10 @@ async def test_ten_thousand_endpoints_in_chunks_beside_other_events(rig: Rig) ->
     await tasks.end(watching)
     slow: Any = await rig.redis.slowlog_get(128)
     scripts = [entry for entry in slow if entry["command"].startswith(b"EVALSHA")]
-    # a machine that is busy with something else makes a few of hundreds look slow
-    assert len(scripts) <= 3, scripts[:3]
+    calls = (await rig.redis.info("commandstats"))["cmdstat_evalsha"]
+    # the time is that of the clock: on a machine that is busy with something else some of hundreds look slow
+    assert len(scripts) <= calls["calls"] // 10, scripts[:3]
+    assert calls["usec_per_call"] < SLOW_US / 2
     assert rig.receiver.repeated() == {}
     assert wide(rig) == WIDE
     assert most[0] <= UNRECORDED

@@ -110,8 +110,11 @@ async def test_a_manual_attempt_that_fails_after_the_switch_ends_what_was_open(r
     assert await rig.states([address], shop) == ["skipped endpoint_disabled"]
 
 
-async def test_nothing_is_sent_to_an_endpoint_that_is_known_to_be_off(rig: Rig) -> None:
+async def test_nothing_is_sent_to_an_endpoint_that_is_known_to_be_off(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the change and the sweep, what waits must not go out as slots come free."""
+    monkeypatch.setattr(lanes, "STUCK_SECONDS", 60.0)
     shop = await rig.endpoint("shop")
     hand = await rig.hand()
     rig.receiver.hold("shop")

@@ -179,10 +179,10 @@ def test_an_overloaded_endpoint_gets_half_as_many_at_a_time_and_successes_bring_
     made = bench.offer(*[1] * 8)
     for delivery in made:
         bench.lanes.finished(delivery)
-        bench.lanes.heed(1, success=False, slower=True)
+        bench.lanes.heed(bench.lanes.queue(1), success=False, slower=True)
     assert bench.lanes.free(1) == 4, "what was in flight together asks once"
     for _ in range(40):
-        bench.lanes.heed(1, success=True, slower=False)
+        bench.lanes.heed(bench.lanes.queue(1), success=True, slower=False)
     assert bench.lanes.free(1) == 8
 
 
@@ -198,5 +198,5 @@ def test_what_is_held_is_not_offered_and_comes_back_slowly(bench: Bench) -> None
     free = []
     for _ in range(8):
         free.append(bench.lanes.free(1))
-        bench.lanes.heed(1, success=True, slower=False)
+        bench.lanes.heed(bench.lanes.queue(1), success=True, slower=False)
     assert free == [1, 2, 3, 4, 5, 6, 7, 8]
