@@ -7,7 +7,7 @@
 | by the schedule | anything else | scheduled; dead `exhausted` after the last wait; skipped if the endpoint is off |
 | by hand | anything else | what it was before; skipped if it was still open and the endpoint is off |
 | by hand, with a new schedule | anything else | as by the schedule, from its first wait |
-| by a replay | anything else | as by the schedule, from its first wait |
+| by a replay | anything else | as by the schedule, from its first wait; from the next one if it opened it before |
 | a probe of a disabled endpoint | anything else | as by hand; 410 disables the endpoint as gone |
 
 A delivery that stands in line for its ordering key (`chain`) leaves it when it ends, when somebody asks for it out of
@@ -73,6 +73,11 @@ def says_gone(result: Result) -> bool:
     return 400 <= result.status < 500 and disable
 
 
+def goes_on(old: Record, run: int) -> bool:
+    """Whether an order of this replay is about a delivery that it has opened before and that is still open."""
+    return run != 0 and old.run == run and old.state in OPEN_STATES
+
+
 def says_slower(result: Result) -> bool:
     """Whether the answer is one of an overloaded receiver: it gets fewer attempts at a time."""
     return isinstance(result, Answered) and result.status in OVERLOADED
@@ -85,6 +90,7 @@ def judge(
     error = error_of(result)
     status = result.status if isinstance(result, Answered) else 0
     attempts = min(old.attempts + 1, 0xFFFF)
+    anew = order is not None and not goes_on(old, run)
     run = run or old.run
     if error is AttemptError.NONE:
         after = Record(State.DELIVERED, attempts=attempts, status=status, changed_ms=now.store_ms, run=run)
@@ -95,7 +101,7 @@ def judge(
         if policy.off is not None and old.state in OPEN_STATES:
             stamped = replace(stamped, state=State.SKIPPED, reason=policy.off, due_ms=0, chain=0)
         return Verdict(stamped, success=False, gone=gone)
-    failures = 1 if order is not None else min(old.failures + 1, 0xFF)
+    failures = 1 if anew else min(old.failures + 1, 0xFF)
     chain = 0 if order is not None or policy.aside else old.chain
     stamped = replace(stamped, failures=failures, due_ms=0, reason=Reason.NONE, chain=chain)
     if gone:
@@ -135,7 +141,8 @@ def handed_over(old: Record, order: Kind | None, run: int, now_ms: int, not_befo
     if order in SINGLE:
         due_ms = max(old.due_ms, not_before_ms) if old.due_ms else 0
         return replace(old, due_ms=due_ms, changed_ms=max(now_ms, old.changed_ms + 1))
-    failures, chain = (old.failures, old.chain) if order is None else (0, 0)
+    failures = old.failures if order is None or goes_on(old, run) else 0
+    chain = old.chain if order is None else 0
     return replace(
         old, state=State.PENDING, reason=Reason.NONE, failures=failures, due_ms=not_before_ms,
         changed_ms=now_ms, run=run or old.run, chain=chain,

@@ -116,7 +116,8 @@ class Partition:
         """Queue a change of a delivery's record; a first record lets the mark pass."""
         order = delivery.order
         late = delivery.record is None and delivery.progress is None
-        sent = bool(order and order.run and (attempt or delivery.running))
+        counted = order is None or not order.run or outcome.goes_on(delivery.old, order.run)
+        sent = not counted and bool(attempt or delivery.running)
         change = deliveries.Transition(
             delivery.key, delivery.record, after, attempt, late, order is not None, sent, self.released, announce
         )

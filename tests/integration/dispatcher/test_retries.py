@@ -4,7 +4,7 @@ from dispatcher import lanes, retries
 from dispatcher.reader import UNRECORDED
 from gateway.model.delivery import Trigger
 from gateway.model.event import NewEvent
-from gateway.store import schedule
+from gateway.store import schedule, work
 from tests.integration.dispatcher.rig import Hand, Rig
 from tests.support.waiting import until
 
@@ -196,6 +196,31 @@ async def test_what_is_due_for_a_busy_endpoint_joins_its_lane(rig: Rig) -> None:
         await hand.settler.flush(partition)
     assert await rig.states(failed, slow) == ["pending"] * 5
     assert await rig.redis.zcard(rig.partitions[0].due) == 0
+
+
+async def test_what_is_due_of_a_replay_that_live_events_wait_for_holds_nobody_up(rig: Rig) -> None:
+    shop = await rig.endpoint("shop", ordered=True, max_in_flight=300)
+    await rig.switch(shop, "disabled")
+    missed = await rig.publish(300)
+    hand = await rig.hand()
+    await hand.work()
+    await rig.switch(shop, "enabled")
+    await rig.change(shop, catch_up="rpl_1")
+    rig.receiver.answer("shop", 500)
+    for some in (missed[:150], missed[150:]):
+        wanted = [rig.key(address, shop) for address in some]
+        await work.order(rig.redis, rig.partitions[0], wanted, work.Kind.FILL, 1)
+    await hand.work()
+    assert await rig.states(missed, shop) == ["scheduled"] * 300
+    other = await rig.endpoint("other", retry_schedule=(20,))
+    rig.receiver.answer("other", 500, 200)
+    (address,) = await rig.publish(type="other.event")
+    await rig.change(shop, max_in_flight=1)
+    await hand.work()
+    rig.receiver.hold("shop")
+    await hand.pass_time(30)
+    await hand.work()
+    assert await rig.states([address], other) == ["delivered"]
 
 
 async def test_lanes_that_are_all_in_hand_are_not_read(rig: Rig) -> None:

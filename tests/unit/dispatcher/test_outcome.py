@@ -161,6 +161,20 @@ def test_a_new_schedule_starts_at_its_first_wait(order: Kind, before: Record | N
     assert (after.due_ms, after.run) == (NOW.store_ms + 10_000, 8)
 
 
+@pytest.mark.parametrize("order", [Kind.FILL, Kind.AGAIN])
+@pytest.mark.parametrize("state", sorted(OPEN_STATES))
+def test_the_replay_that_opened_a_delivery_goes_on_with_its_schedule(order: Kind, state: State) -> None:
+    before = Record(state, failures=1, run=8)
+    after = verdict(before, answered(500), order, run=8).after
+    assert (after.state, after.failures, after.due_ms) == (State.SCHEDULED, 2, NOW.store_ms + 60_000)
+    ended = verdict(replace(before, failures=2), answered(500), order, run=8).after
+    assert (ended.state, ended.reason) == (State.DEAD, Reason.EXHAUSTED)
+    handed = outcome.handed_over(before, order, 8, 777, 9_999)
+    assert (handed.state, handed.failures, handed.due_ms) == (State.PENDING, 1, 9_999)
+    assert verdict(before, answered(500), order, run=9).after.failures == 1
+    assert verdict(before, answered(500), Kind.MANUAL_RETRY).after.failures == 1
+
+
 def test_no_further_attempt_to_an_endpoint_that_is_off() -> None:
     after = verdict(SCHEDULED, answered(500), policy=Policy((10, 60), Reason.ENDPOINT_DISABLED)).after
     assert (after.state, after.reason, after.due_ms, after.failures) == (State.SKIPPED, Reason.ENDPOINT_DISABLED, 0, 2)

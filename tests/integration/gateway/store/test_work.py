@@ -48,6 +48,22 @@ async def test_what_an_order_answers(filled: FilledStore, kind: Kind, state: str
     assert (await deliveries.read(filled.redis, partition, [key])) == [RECORDS.get(state)]
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("run", [0, 3, 4])
+async def test_a_replay_may_order_again_what_it_has_opened_and_what_is_held(
+    filled: FilledStore, kind: Kind, run: int
+) -> None:
+    address = await filled.publish(0)
+    held = Record(State.HELD, Reason.PAUSED, failures=1, run=run)
+    await filled.settle(address, {1: held})
+    wanted = [ids.DeliveryKey(*address, 1)]
+    (found,) = await work.order(filled.redis, filled.partitions[0], wanted, kind, 3)
+    if kind in {Kind.FILL, Kind.AGAIN}:
+        assert found == ("queued" if run == 3 else "kept", held)
+    else:
+        assert found == ("in_flight" if kind is Kind.PROBE else "queued", held)
+
+
 @pytest.mark.parametrize("kind", [Kind.FILL, Kind.AGAIN, Kind.PROBE])
 async def test_a_replay_or_probe_stays_behind_the_mark(filled: FilledStore, kind: Kind) -> None:
     passed, unread = await filled.publish(0), await filled.publish(0)
