@@ -1,6 +1,7 @@
 """Everything in Redis, for gateway and dispatcher: one noun a module, every key from `keys`, every write a script.
 
-    connection, scripts, keys, errors      how it is reached; `durability` refuses a store that loses data
+    connection, wire, scripts, keys        how it is reached; `wire` is the way past redis-py's pipeline
+    durability, errors                     a store that loses data is refused; what goes wrong
     log, event_list                        events: append and claim; lists of them
     deliveries, schedule, rebuild          records and the places derived from them: due, lanes, open, dead
     work, replay_orders, jobs              orders to a partition's owner; the operator jobs behind replays

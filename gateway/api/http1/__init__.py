@@ -1,6 +1,7 @@
 """The HTTP/1.1 server under the API: bytes of a connection to ASGI calls, and back, on httptools (llhttp).
 
     Listener: accepts, ticks, drains --> Connection: parser, order of requests, time --> Exchange: receive and send
+                                                                                     --> Direct: without a task
 
 It is our own because the gateway promises answers to malformed requests that a ready server cannot give: hyper takes a
 request with Content-Length *and* Transfer-Encoding, drops one of them and calls the application, which cannot see it.
