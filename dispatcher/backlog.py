@@ -41,7 +41,8 @@ class Backlog:
         self, redis: Redis, time: StoreTime, view: RegistryView, attempts: Attempts, holds: Holds, breakers: Breakers,
         loader: Loader, partitions: Mapping[int, Partition],
     ) -> None:  # fmt: skip
-        self._redis, self._time, self._view, self._lanes, self._holds = redis, time, view, attempts.lanes, holds
+        self._redis, self._time, self._view, self._holds = redis, time, view, holds
+        self._attempts, self._lanes = attempts, attempts.lanes
         self._breakers, self._loader, self._partitions = breakers, loader, partitions
 
     def waits(self, partition: Partition) -> bool:
@@ -63,7 +64,8 @@ class Backlog:
         """One turn; how many deliveries were taken in hand. Raises redis errors."""
         loaded = 0
         for partition in owned:
-            loaded += await self._load_chains(partition)
+            async with partition.taking:
+                loaded += await self._load_chains(partition)
         for number, waiting in self._lanes_to_load(owned).items():
             if self._is_open(number):
                 self._lanes.wanting.add(number)
@@ -106,6 +108,10 @@ class Backlog:
         return loaded
 
     async def _load_lane(self, lane: _Lane, count: int, trigger: Trigger | None = None) -> int:
+        async with lane.partition.taking:
+            return await self._take_lane(lane, count, trigger)
+
+    async def _take_lane(self, lane: _Lane, count: int, trigger: Trigger | None) -> int:
         partition = lane.partition
         found = await schedule.lane(self._redis, partition.keys, lane.number, lane.held + count)
         wanted = [key for key in found if key not in partition.in_hand][:count]
@@ -126,8 +132,8 @@ class Backlog:
                 continue
             if record.state is State.HELD and record.reason is Reason.ORDER:
                 taken += self._holds.take_up(partition, loaded)
-            elif record.state is State.PENDING and record.due_ms:
-                partition.chains.watch(chain_id, Watch(loaded.key, record.due_ms))
+            else:
+                self._watch(partition, chain_id, loaded.key)
         return taken
 
     async def _heads(self, partition: Partition, chosen: Sequence[ChainId]) -> dict[ids.DeliveryKey, ChainId]:
@@ -151,10 +157,15 @@ class Backlog:
         heads = await schedule.chain_heads(self._redis, partition.keys, [chain_id for chain_id, _ in watched])
         for (chain_id, watch), key, before in zip(watched, heads, changes, strict=True):
             if key != watch.key:
-                chains.passed_by(chain_id, before)
-            elif self._time.now_ms() > watch.until_ms + WATCH_MARGIN_MS:
-                # it comes by itself: it was due, or has another time now
+                chains.passed_by(chain_id, before, by=key is not None)
+            elif self._time.now_ms() > watch.until_ms:
                 chains.watched.pop(chain_id, None)
+
+    def _watch(self, partition: Partition, chain_id: ChainId, key: ids.DeliveryKey) -> None:
+        """The first of a chain comes by itself; but its former owner may still end an attempt at it."""
+        until_ms = partition.taken_ms + self._attempts.longest_seconds(key.endpoint) * 1_000 + WATCH_MARGIN_MS
+        if self._time.now_ms() <= until_ms:
+            partition.chains.watch(chain_id, Watch(key, until_ms))
 
     def _chains_with_room(self, partition: Partition) -> list[ChainId]:
         """Take ready chains off the list; those of a held endpoint count as having room: they move to its lane."""

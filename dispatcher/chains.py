@@ -8,7 +8,8 @@
 it in memory; `stored` counts the open records of the chain that the store has, or will have once what is queued is
 settled. What is stored stands before what is parked. A chain that has stored deliveries and none busy is `ready`: its
 first, which only the store knows, can be loaded. If that one waits for a time or in its lane, it comes by itself; but
-one whose attempt a former owner may still end is `watched`, since that takes it out of the line without our doing.
+as long as a former owner may still end an attempt at it, it is `watched`: that takes it out of the line without our
+doing.
 
 Invariant: of a chain one delivery at a time is attempted in live order, and the next only after the store has confirmed
 that the one before left the chain. So nothing of it begins while a change of it is `unsettled`: who is first would not
@@ -141,13 +142,16 @@ class Chains:
         if chain_id in self._chains:
             self.watched[chain_id] = watch
 
-    def passed_by(self, chain_id: ChainId, changes: int) -> None:
+    def passed_by(self, chain_id: ChainId, changes: int, *, by: bool) -> None:
         """The first of a chain left it without our doing: the attempt of a former owner ended.
 
-        Nothing is done if anything changed since the chain had that many `changes`.
+        `by` says whether another one is first now. Nothing is done if anything changed since the chain had that many
+        `changes`, nor when nobody stands in line where more should: then the line was deleted, and will be made again.
         """
         chain = self._chains.get(chain_id)
         if chain is None or chain.changes != changes or chain.unsettled or chain.busy is not None:
+            return
+        if by is not (chain.stored > 1):
             return
         self.watched.pop(chain_id, None)
         self._resize(chain, chain.stored - 1)

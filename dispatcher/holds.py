@@ -168,7 +168,8 @@ class Holds:
             for number in [n for n, size in partition.lane_sizes.items() if size > 0]:
                 if self._lanes.hold(number) is Reason.PAUSED:
                     at = partition.token, number
-                    turned += await self._turn(partition, number, self._turned.get(at, 0))
+                    async with partition.taking:
+                        turned += await self._turn(partition, number, self._turned.get(at, 0))
                     paused[at] = self._turned.get(at, 0)
         self._turned = paused
         return turned

@@ -161,8 +161,10 @@ class Lanes:
 
     def load(self, delivery: Delivery) -> None:
         """Take a delivery that the store already has: in a lane, due, or ordered."""
-        queue = self.queue(delivery.endpoint)
-        delivery.partition.in_hand[delivery.key] = delivery
+        queue, partition = self.queue(delivery.endpoint), delivery.partition
+        if partition.lost or partition.released:
+            return
+        partition.in_hand[delivery.key] = delivery
         queue.loaded.append(delivery)
         self._busy.add(queue.number)
         self.fill(queue)

@@ -228,7 +228,7 @@ class Membership:
         finally:
             self._taking = []
         abandoned = bool(lease.owner and lease.token)
-        found = Found(recorded, lanes, chains, asked if abandoned else None)
+        found = Found(recorded, lanes, chains, asked if abandoned else None, self._time.now_ms())
         partition = Partition(partition_keys, taken, found, self._settler.wake, self.is_fresh)
         self._seen_leases.pop(number, None)
         self.partitions[number] = partition

@@ -10,6 +10,7 @@ time, and a call that failed is sent again as it was). At the first answer that 
 partition is given up and taken again.
 """
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -38,14 +39,15 @@ class _Queued(NamedTuple):
 class Found(NamedTuple):
     """What the store has of a partition when it is taken: records after the mark, sizes of lanes and of chains.
 
-    `abandoned_at` (monotonic seconds) is when it was taken from an owner that did not hand it over, which may have
-    attempts under way that no record tells of; None if it was handed over.
+    `taken_ms` is when, in store time. `abandoned_at` (monotonic seconds) is when it was taken from an owner that did
+    not hand it over, which may have attempts under way that no record tells of; None if it was handed over.
     """
 
     recorded: dict[ids.DeliveryKey, Record]
     lanes: dict[int, int]
     chains: Mapping[ChainId, int] = {}
     abandoned_at: float | None = None
+    taken_ms: int = 0
 
 
 class Partition:
@@ -69,7 +71,10 @@ class Partition:
         self.chains = Chains(found.chains)
         self.spreading: dict[int, deque[Progress]] = {}
         """By number of the ordering key: an event with deliveries to be begun, and later ones that wait for that."""
-        self.abandoned_at = found.abandoned_at
+        self.abandoned_at, self.taken_ms = found.abandoned_at, found.taken_ms
+        self.taking = asyncio.Lock()
+        """Held from before a record is read until its delivery is in hand: of two at once, the second one could take a
+        delivery by what is not so any more."""
         self.in_hand: dict[ids.DeliveryKey, Delivery] = {}
         self.unrecorded: dict[ids.DeliveryKey, Delivery] = {}
         self.timings: Counter[str] = Counter()
@@ -113,7 +118,13 @@ class Partition:
         return progress, missing
 
     def transition(self, delivery: Delivery, after: Record, attempt: bytes = b"", *, announce: bool = False) -> None:
-        """Queue a change of a delivery's record; a first record lets the mark pass."""
+        """Queue a change of a delivery's record; a first record lets the mark pass.
+
+        Once the partition was handed over nothing is changed but by the attempts that ran then.
+        """
+        if self.released and not attempt:
+            self.in_hand.pop(delivery.key, None)
+            return
         order = delivery.order
         late = delivery.record is None and delivery.progress is None
         counted = order is None or not order.run or outcome.goes_on(delivery.old, order.run)

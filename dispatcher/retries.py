@@ -73,8 +73,9 @@ class Retries:
         due = ordered = 0
         owned = self._owned()
         for partition in owned:
-            due += await self._take_due(partition)
-            ordered += await self._orders.take(partition)
+            async with partition.taking:
+                due += await self._take_due(partition)
+                ordered += await self._orders.take(partition)
         return Report(due, ordered, deferred, await self._backlog.load(owned))
 
     async def pause(self, report: Report) -> None:

@@ -5,7 +5,7 @@ time; what runs ends with its outcome. A partition that was just taken is swept 
 have finished. A sweep that an error interrupts goes on where it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -15,6 +15,7 @@ from dispatcher.delivery import Delivery
 from dispatcher.loader import unread
 from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
+from gateway import ids
 from gateway.model.delivery import OPEN_STATES
 from gateway.store import deliveries, schedule
 
@@ -64,18 +65,24 @@ class Sweeper:
         ended = self._end_unsettled(partition)
         while partition.queued < QUEUED_LIMIT and not (partition.lost or partition.released):
             cursor, page = await schedule.open_page(self._redis, partition.keys, partition.sweep_cursor)
-            wanted = [key for key in page if key not in partition.in_hand and not self._view.is_on(key.endpoint)]
-            records = await deliveries.read(self._redis, partition.keys, wanted)
-            for key, record in zip(wanted, records, strict=True):
-                why = self._view.off_reason(key.endpoint)
-                if why and record is not None and record.state in OPEN_STATES and key not in partition.in_hand:
-                    delivery = Delivery(key, unread(key.address), partition, record=record)
-                    partition.decline(delivery, why, self._time.now_ms())
-                    ended += 1
+            async with partition.taking:
+                ended += await self._end(partition, page)
             partition.sweep_cursor = cursor
             if cursor == 0:
                 partition.swept = True
                 break
+        return ended
+
+    async def _end(self, partition: Partition, page: Sequence[ids.DeliveryKey]) -> int:
+        wanted = [key for key in page if key not in partition.in_hand and not self._view.is_on(key.endpoint)]
+        records = await deliveries.read(self._redis, partition.keys, wanted)
+        ended = 0
+        for key, record in zip(wanted, records, strict=True):
+            why = self._view.off_reason(key.endpoint)
+            if why and record is not None and record.state in OPEN_STATES and key not in partition.in_hand:
+                delivery = Delivery(key, unread(key.address), partition, record=record)
+                partition.decline(delivery, why, self._time.now_ms())
+                ended += 1
         return ended
 
     def _end_unsettled(self, partition: Partition) -> int:

@@ -65,6 +65,31 @@ async def test_the_next_goes_on_when_a_former_owner_settles_what_it_had_begun(ri
     assert await rig.balanced()
 
 
+async def test_the_next_goes_on_when_a_former_owner_ends_what_a_person_asked_for(rig: Rig, short_grace: None) -> None:
+    """The first waits for its next time, in an hour; by hand it is sent once more while its partition goes away."""
+    shop = await rig.endpoint("shop", ordered=True, retry_schedule=(3_600,))
+    hand = await rig.hand()
+    rig.receiver.answer("shop", 500, 200)
+    addresses = await rig.publish(3, subject="a")
+    await hand.work()
+    rig.receiver.hold("shop")
+    assert await rig.order(addresses[0], shop) == "queued"
+    await hand.turn("retries")
+    await rig.receiver.wait("shop", 2)
+    leaving = asyncio.create_task(hand.stop())
+    other = await rig.hand()
+    await until(lambda: owns(other), 10.0, "a hand-over")
+    await other.turn("reader", "retries", "retries")
+    rig.receiver.release("shop")
+    await leaving
+    rig.dispatchers.remove(hand)
+    await other.work()
+    await other.work()
+    assert rig.receiver.ids("shop")[1:] == [address.event_id for address in addresses]
+    assert await rig.states(addresses, shop) == ["delivered"] * 3
+    assert await rig.balanced()
+
+
 async def abandoned_before_a_line(rig: Rig, hand: Hand) -> list[ids.Address]:
     """The first is under way without a record, those behind it have theirs, and the owner dies."""
     rig.receiver.hold("shop")

@@ -182,12 +182,24 @@ def test_after_the_release_nothing_passes_and_nothing_contradicts(bench: Bench) 
     bench.settle()
     (later,) = bench.read(6, 1)
     bench.partition.released = True
-    bench.partition.transition(one, DELIVERED)
-    bench.partition.transition(later, DELIVERED)
+    bench.partition.transition(one, DELIVERED, b"attempt")
+    bench.partition.transition(later, DELIVERED, b"attempt")
     call = bench.settle("T", "10")
     assert call.mark_after == call.mark == "5-0"
     assert call._items[8::9] == ["o", "o"]
     assert not bench.partition.lost
+
+
+def test_after_the_release_nothing_changes_but_by_an_attempt(bench: Bench) -> None:
+    """A load that was under way during the hand-over must not put anything off that is another's by now."""
+    (one,) = bench.read(5, 1)
+    bench.partition.transition(one, SCHEDULED)
+    bench.settle()
+    bench.partition.released = True
+    loaded = Delivery(one.key, one.event, bench.partition, record=SCHEDULED)
+    bench.partition.transition(loaded, outcome.waiting(SCHEDULED, 9))
+    assert not bench.partition.has_work()
+    assert bench.partition.in_hand == {}
 
 
 @pytest.mark.parametrize("attribute", ["lost", "released", "reading_stopped"])
