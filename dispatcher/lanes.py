@@ -23,14 +23,14 @@ from gateway.model.delivery import Reason
 WAIT_SECONDS = 0.25
 FEW_WAITING = 128
 NARROW_SECONDS = 1.0
-STUCK_SECONDS = 0.02
+STUCK_LOOKS = 3
 
 
 class Queue:
     """What one endpoint has here: `waiting` from the log, `loaded` from the store."""
 
     __slots__ = (
-        "calm", "filled_at", "freed_at", "in_flight", "loaded", "loaded_turn", "narrowed_at", "number", "share",
+        "calm", "filled_at", "freed", "in_flight", "loaded", "loaded_turn", "looks", "narrowed_at", "number", "share",
         "terms", "tokens", "waiting", "window",
     )  # fmt: skip
 
@@ -40,7 +40,8 @@ class Queue:
         self.share = 1
         self.window = self.calm = inf
         self.tokens = 0.0
-        self.filled_at = self.narrowed_at = self.freed_at = -inf
+        self.filled_at = self.narrowed_at = -inf
+        self.freed = self.looks = 0
         self.waiting: deque[Delivery] = deque()
         self.loaded: deque[Delivery] = deque()
         self.loaded_turn = False
@@ -184,7 +185,7 @@ class Lanes:
         """The answer of an attempt is in: its slot is free."""
         queue = delivery.queue
         queue.in_flight -= 1
-        queue.freed_at = self._clock.monotonic()
+        queue.freed += 1
         if queue.number in self.wanting:
             self.freed.set()
         self.fill(queue)
@@ -234,12 +235,17 @@ class Lanes:
         return slow
 
     def take_stuck(self) -> list[Delivery]:
-        """Take out what waits for endpoints that freed no slot for a moment: others are to be read meanwhile."""
-        now = self._clock.monotonic()
+        """Take out what waits for endpoints that freed no slot in several looks: others are to be read meanwhile.
+
+        Looks, not seconds: between two of them every answer that has come was taken, however busy this process is.
+        """
         stuck: list[Delivery] = []
         for number in list(self._busy):
             queue = self._queues[number]
-            if queue.waiting and now - max(queue.freed_at, queue.waiting[0].since) > STUCK_SECONDS:
+            queue.looks = 0 if queue.freed or not queue.waiting else queue.looks + 1
+            queue.freed = 0
+            if queue.looks >= STUCK_LOOKS:
+                queue.looks = 0
                 stuck += self._take(queue.waiting)
         return stuck
 
