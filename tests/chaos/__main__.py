@@ -61,8 +61,8 @@ def main() -> int:
         findings = campaign.audit()
         recount = campaign.system.command("ledger", seconds=600.0)
         found = report.of(campaign, findings, recount=recount.stdout, control=_short(control))
-    (directory / "report.md").write_text(report.markdown(found) + "\n")
-    sys.stdout.write(f"{report.table(found)}\nlogs, ledgers, report.json and report.md: {directory}\n")
+        (directory / "report.md").write_text(report.markdown(found) + "\n")
+        sys.stdout.write(f"{report.table(found)}\nlogs, ledgers, report.json and report.md: {directory}\n")
     return 0 if findings.faultless and recount.returncode == 0 and control.lost else 1
 
 

@@ -30,8 +30,8 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self._pool.lost(self)  # first, so that nobody gets it again with the answer
         self._answer(0, b"")
-        self._pool.lost(self)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -50,7 +50,7 @@ class Wire(asyncio.Protocol):
         """Send one whole request; the connection is busy until `on_answer`."""
         self._waiting = on_answer
         if self._transport is None:
-            self._answer(0, b"")
+            asyncio.get_running_loop().call_soon(self._answer, 0, b"")
         else:
             self._transport.write(request)
 
