@@ -27,7 +27,7 @@ from gateway.store import changes, log, scripts
 
 BLOCK_MS = 100
 """Also how long a partition that was just taken may wait for its first read."""
-UNRECORDED = 256
+UNRECORDED = 64
 """How many deliveries of one event are begun at a time before they have records: what a crash can repeat."""
 SLICE = 32
 """How many of them in one turn of the event loop."""

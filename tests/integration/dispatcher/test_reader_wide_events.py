@@ -66,8 +66,8 @@ async def test_ten_thousand_endpoints_in_chunks_beside_other_events(rig: Rig) ->
     assert calls["usec_per_call"] < SLOW_US / 2
     assert rig.receiver.repeated() == {}
     assert wide(rig) == WIDE
-    assert most[0] <= UNRECORDED
-    assert most[1] <= 4 * UNRECORDED
+    assert most[0] <= UNRECORDED + 1, "those of the wide event, and one of another"
+    assert most[1] <= 8 * UNRECORDED
     assert await rig.balanced()
 
 
