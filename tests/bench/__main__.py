@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     """Run the rows that were asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="The figures of the README.")
-    parser.add_argument("--quick", action="store_true", help="shorter runs: at most a minute, less exact")
+    parser.add_argument("--quick", action="store_true", help="shorter runs: two or three minutes, less exact")
     parser.add_argument("--only", action="append", choices=list(MEASURES), help="only this row; may be repeated")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures are written")

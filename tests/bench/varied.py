@@ -30,11 +30,11 @@ class Length(Protocol):
         ...
 
 
-def _delivered(rig: Rig, seconds: float, **load: float) -> tuple[float, dict[str, Any]]:
+def _delivered(rig: Rig, **load: float) -> tuple[float, dict[str, Any]]:
     """Deliveries per second of a closed loop, and CPU seconds per 1,000 of them."""
     rig.warm_up(0.5)
     before = rig.cpu()
-    result = rig.load(seconds=seconds, **load)
+    result = rig.load(**load)
     count = result["events"] * rig.endpoints
     stats = rig.sink.wait_received(count, _SECONDS)
     cpu = spent(before, rig.cpu(), count / 1_000)
@@ -44,9 +44,9 @@ def _delivered(rig: Rig, seconds: float, **load: float) -> tuple[float, dict[str
 def tls(length: Length) -> list[Figure]:
     """To a receiver with TLS: over connections that stay, and over a new one each."""
     figures = []
-    for name, options in (("keep-alive", ()), ("a new connection each", ("--close",))):
+    for name, options, part in (("keep-alive", (), 2), ("a new connection each", ("--close",), 10)):
         with Rig(dispatchers=1, partitions=length.partitions, receiver=options, tls=True) as rig:
-            rate, cpu = _delivered(rig, length.seconds / 2)
+            rate, cpu = _delivered(rig, count=length.backlog // part)
         figures.append(Figure(f"end to end with TLS, {name}", rate, "events/s", "", {"cpu_s_per_1000": cpu}))
     return figures
 
@@ -54,14 +54,14 @@ def tls(length: Length) -> list[Figure]:
 def answers(length: Length) -> list[Figure]:
     """To a receiver that says much."""
     with Rig(dispatchers=1, partitions=length.partitions, receiver=("--answer-bytes", _LONG_ANSWER)) as rig:
-        rate, cpu = _delivered(rig, length.seconds / 2)
+        rate, cpu = _delivered(rig, seconds=length.seconds / 2)
     return [Figure("end to end, answers of 2 KB", rate, "events/s", "", {"cpu_s_per_1000": cpu})]
 
 
 def large(length: Length) -> list[Figure]:
     """Events of 64 KB."""
     with Rig(dispatchers=1, partitions=length.partitions) as rig:
-        rate, cpu = _delivered(rig, length.seconds / 2, size=_LARGE_BYTES, connections=16)
+        rate, cpu = _delivered(rig, seconds=length.seconds / 2, size=_LARGE_BYTES, connections=16)
     facts = {"mb_per_s": round(rate * _LARGE_BYTES / 1e6, 1), "cpu_s_per_1000": cpu}
     return [Figure("end to end, payloads of 64 KB", rate, "events/s", "", facts)]
 
@@ -70,7 +70,7 @@ def hosts(length: Length) -> list[Figure]:
     """One event to 20 endpoints, each on a host of its own."""
     options = ("--host", "0.0.0.0")
     with Rig(dispatchers=1, partitions=length.partitions, endpoints=len(HOSTS), hosts=HOSTS, receiver=options) as rig:
-        rate, cpu = _delivered(rig, length.seconds / 2)
+        rate, cpu = _delivered(rig, count=length.backlog // len(HOSTS))
     return [Figure("fan-out 1 -> 20 hosts", rate, "deliveries/s", "", {"cpu_s_per_1000": cpu})]
 
 
