@@ -227,3 +227,16 @@ def test_fields_of_a_raw_entry_and_of_a_mapping() -> None:
     assert log.entry_fields([b"h", b"1", b"d", b"2"]) == (b"1", b"2")
     assert log.entry_fields({b"d": b"2"}) == (None, b"2")
     assert log.entry_fields([b"h"]) == (None, None)
+
+
+async def test_one_call_has_outcomes_of_every_kind(redis: Redis) -> None:
+    (known,) = await append(redis, event("known"))
+    found = await append(redis, event("a"), event(), event("a"), event("a", b"2"), event("known"), event(subject="s"))
+    new, plain, again, other, before, last = found
+    assert [one.outcome for one in found] == [
+        Outcome.NEW, Outcome.NEW, Outcome.DUPLICATE, Outcome.CONFLICT, Outcome.DUPLICATE, Outcome.NEW,
+    ]  # fmt: skip
+    assert new.address == again.address == other.address
+    assert before.address == known.address
+    stored = [ids.parse_stream_id(entry) for entry, _ in await redis.xrange(PARTITIONS[0].log)]
+    assert [(one.address.ms, one.address.seq) for one in (known, new, plain, last) if one.address] == stored
