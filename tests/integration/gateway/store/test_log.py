@@ -238,5 +238,6 @@ async def test_one_call_has_outcomes_of_every_kind(redis: Redis) -> None:
     ]  # fmt: skip
     assert new.address == again.address == other.address
     assert before.address == known.address
-    stored = [ids.parse_stream_id(entry) for entry, _ in await redis.xrange(PARTITIONS[0].log)]
+    entries: Any = await redis.xrange(PARTITIONS[0].log)
+    stored = [ids.parse_stream_id(entry) for entry, _ in entries]
     assert [(one.address.ms, one.address.seq) for one in (known, new, plain, last) if one.address] == stored
