@@ -83,6 +83,11 @@ def _after(prefix: bytes) -> bytes:
     return prefix + b"\xff" * (_MEMBER.size - _PREFIX.size + 1)
 
 
+def pack_member(key: ids.DeliveryKey, chain: int) -> bytes:
+    """What stands for a delivery in the zset of all chains; settle.lua and place.lua make the same."""
+    return _MEMBER.pack(key.endpoint, chain, key.ms >> 32, key.ms & 0xFFFFFFFF, key.seq, key.run)
+
+
 def unpack_member(member: bytes, partition: int) -> tuple[ChainId, ids.DeliveryKey]:
     """A delivery that stands in line, and where."""
     endpoint, chain, high, low, seq, run = _MEMBER.unpack(member)

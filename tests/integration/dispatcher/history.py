@@ -10,10 +10,11 @@ from dispatcher.outcome import Moment, Policy
 from dispatcher.partition import Found, Partition
 from dispatcher.sender import Answered, Failed, Result
 from gateway import ids
-from gateway.model import delivery as model
 from gateway.model import event as events
-from gateway.model.delivery import OPEN_STATES, Reason, Record, State
-from gateway.store import deliveries, keys, leases, ledger, log, rebuild, retention, schedule, scripts, work
+from gateway.model.delivery import OPEN_STATES, Reason, State, chain_of
+from gateway.store import connection, deliveries, keys, leases, log, rebuild, retention, schedule, scripts, work
+from tests.integration.dispatcher.history_checks import Checked
+from tests.support.valkey import ValkeyServer
 
 RESULTS: dict[str, Result] = {
     "ok": Answered(200, [], b"", body_truncated=False, remote_address="", duration_ms=1.0),
@@ -30,13 +31,17 @@ class Middle:
         return (low + high) / 2
 
 
-class Owned:
-    """The store, its present owner, and owners that handed over while something ran."""
+class Owned(Checked):
+    """The store, its present owner, and owners that handed over while something ran.
+
+    Endpoints of even number are ordered; at those that four divides a failure steps aside. `held` says why live
+    deliveries of an endpoint wait, if they do.
+    """
 
     def __init__(self, redis: Redis) -> None:
+        super().__init__()
         self.redis, self.keys = redis, keys.PartitionKeys(0, 1)
-        self.published: dict[ids.Address, tuple[int, ...]] = {}
-        self.left: set[ids.Address] = set()
+        self.held: dict[int, Reason] = {}
         self.begun: list[Delivery] = []
         self.orphans: list[tuple[Partition, list[Delivery]]] = []
         self.now_ms = 1_000
@@ -49,14 +54,20 @@ class Owned:
         assert taken is not None
         recorded = await deliveries.recorded_between(self.redis, self.keys, taken.mark, taken.top)
         sizes = await schedule.lane_sizes(self.redis, self.keys)
-        self.partition = Partition(self.keys, taken, Found(recorded, sizes), lambda: None, lambda: True)
+        found = Found(recorded, sizes, await schedule.chain_sizes(self.redis, self.keys))
+        self.partition = Partition(self.keys, taken, found, lambda: None, lambda: True)
         self.begun = []
 
-    async def publish(self, count: int, endpoints: tuple[int, ...]) -> None:
-        new = events.NewEvent("/t", "order.placed", b"{}")
-        append = log.Append(self.keys, [new] * count)
+    def appending(self, count: int, subject: str) -> log.Append:
+        """A flush, which may be sent any number of times."""
+        return log.Append(self.keys, [events.NewEvent("/t", "order.placed", b"{}", subject=subject)] * count)
+
+    async def publish(self, append: log.Append, subject: str, endpoints: tuple[int, ...]) -> None:
         (answer,) = await scripts.run_all(self.redis, [append.call])
-        self.published |= {a.address: endpoints for a in append.read(answer) if a.address}
+        addresses = [appended.address for appended in append.read(answer) if appended.address]
+        self.published |= dict.fromkeys(addresses, endpoints)
+        if subject:
+            self.chains |= dict.fromkeys(addresses, chain_of(subject))
 
     async def read(self) -> None:
         """The next events, begun and not yet ended."""
@@ -68,7 +79,30 @@ class Owned:
             for number in missing:
                 key = ids.DeliveryKey(*address, number)
                 delivery = Delivery(key, event, self.partition, progress=progress)
-                self._begin(delivery)
+                if number % 2 == 0:
+                    delivery.chain = self.chains.get(address, 0)
+                await self._admit(delivery)
+
+    async def _admit(self, delivery: Delivery) -> None:
+        chains = self.partition.chains
+        if delivery.chain and not (chains.is_first(delivery) and not chains.of(delivery).unsettled):
+            self._wait(delivery, Reason.ORDER)
+        else:
+            chains.begin(delivery)
+            await self._go(delivery)
+
+    async def _go(self, delivery: Delivery) -> None:
+        """It is its turn, unless its endpoint is held."""
+        if delivery.endpoint in self.held:
+            self._wait(delivery, self.held[delivery.endpoint])
+        else:
+            if delivery.chain and delivery.attempt == 1:
+                await self.check_first(delivery)
+            self._begin(delivery)
+
+    def _wait(self, delivery: Delivery, why: Reason = Reason.NONE) -> None:
+        self.now_ms += 1
+        self.partition.transition(delivery, outcome.waiting(delivery.old, self.now_ms, why))
 
     def _begin(self, delivery: Delivery) -> None:
         delivery.running = True
@@ -84,16 +118,15 @@ class Owned:
             RESULTS[result],
             delivery.kind,
             delivery.run,
-            Policy((5, 5)),
+            Policy((5, 5), aside=delivery.endpoint % 4 == 0),
             Moment(self.now_ms, 0),
             Middle(),
         )
         delivery.partition.transition(delivery, verdict.after, b"attempt")
 
     def defer(self, delivery: Delivery) -> None:
-        self.now_ms += 1
         if delivery.progress is not None:
-            self.partition.transition(delivery, outcome.waiting(delivery.old, self.now_ms))
+            self._wait(delivery)
 
     async def settle(self, *, lossy: bool, partition: Partition | None = None) -> None:
         """All that waits; with `lossy` each first reply is lost."""
@@ -107,16 +140,38 @@ class Owned:
             await self.take()
 
     async def begin_waiting(self) -> None:
-        """What is due (everything but what may still run elsewhere) and what lanes hold, as the retries do."""
+        """What is due (everything but what may still run elsewhere), what lanes hold, and who is first in a line."""
         until = NEVER if not self.orphans else HANDED_OVER - 1
         found = await schedule.due(self.redis, self.keys, until, 10)
         for number in await schedule.lane_sizes(self.redis, self.keys):
-            found += await schedule.lane(self.redis, self.keys, number, 10)
+            if number not in self.held:
+                found += await schedule.lane(self.redis, self.keys, number, 10)
+        found += await self._heads()
         wanted = [key for key in found if key not in self.partition.in_hand]
         for key, record in zip(wanted, await deliveries.read(self.redis, self.keys, wanted), strict=True):
             assert record is not None
             assert record.state in OPEN_STATES
-            self._begin(Delivery(key, await self._event(key.address), self.partition, record=record))
+            delivery = Delivery(key, await self._event(key.address), self.partition, record=record)
+            if self.partition.chains.begin(delivery):
+                await self._go(delivery)
+
+    async def _heads(self) -> list[ids.DeliveryKey]:
+        read = ids.parse_stream_id(self.partition.cursor)
+        lines = list(await schedule.chain_sizes(self.redis, self.keys))
+        known = [chain_id for chain_id in lines if self.partition.knows_first(chain_id)]
+        heads = [key for key in await schedule.chain_heads(self.redis, self.keys, known) if key]
+        records = await deliveries.read(self.redis, self.keys, heads)
+        pairs = zip(heads, records, strict=True)
+        return [k for k, r in pairs if r and r.reason is Reason.ORDER and k.address[:2] <= read]
+
+    async def hold(self, number: int, why: Reason) -> None:
+        """An endpoint is paused, or its breaker opens; a pause also turns what waits in its lane."""
+        self.held[number] = why
+        found = await schedule.lane(self.redis, self.keys, number, 10) if why is Reason.PAUSED else []
+        for key, record in zip(found, await deliveries.read(self.redis, self.keys, found), strict=True):
+            if record is not None and record.state is State.PENDING and key not in self.partition.in_hand:
+                event = await self._event(key.address)
+                self._wait(Delivery(key, event, self.partition, record=record), why)
 
     async def _event(self, address: ids.Address) -> events.Event:
         event = await log.read(self.redis, self.keys, address)
@@ -131,6 +186,24 @@ class Owned:
         for key, record in zip(wanted, await deliveries.read(self.redis, self.keys, wanted), strict=True):
             delivery = Delivery(key, await self._event(key.address), self.partition, record=record)
             self.partition.decline(delivery, Reason.ENDPOINT_DISABLED, self.now_ms)
+
+    async def cut(self, server: ValkeyServer, at: float, append: log.Append | None) -> None:
+        """The store dies before it answers: its file ends at a byte of what that script wrote, at `at` of its length.
+
+        What was acknowledged is before that. Whoever asked does not know, and asks again.
+        """
+        (path,) = server.directory.glob("*/*.incr.aof")
+        before = path.stat().st_size
+        if append is not None:
+            await scripts.run_all(self.redis, [append.call])
+        elif self.partition.has_work():
+            await self.partition.call().send(self.redis)
+        await self.redis.aclose()
+        server.kill9()
+        with path.open("r+b") as file:
+            file.truncate(before + round((path.stat().st_size - before) * at))
+        server.start()
+        self.redis = connection.connect(server.url)
 
     async def order(self, address: ids.Address, endpoint: int, kind: work.Kind, run: int) -> None:
         key = ids.DeliveryKey(*address, endpoint, run if kind is work.Kind.AGAIN else 0)
@@ -160,7 +233,7 @@ class Owned:
             after = outcome.handed_over(delivery.old, delivery.kind, delivery.run, self.now_ms, HANDED_OVER)
             former.transition(delivery, after)
         await self.settle(lossy=False)
-        former.released = True
+        former.released = self.handed_over = True
         await leases.release(self.redis, self.keys, former.token)
         self.orphans.append((former, running))
         await self.take()
@@ -190,55 +263,12 @@ class Owned:
         """The derived keys are deleted and made again."""
         p = self.keys
         lanes = [p.lane(int(number)) for number in await schedule.lane_sizes(self.redis, p)]
-        await self.redis.delete(p.open, p.dead, p.due, p.lanes, *lanes)
+        await self.redis.delete(p.open, p.dead, p.due, p.lanes, p.order, *lanes)
 
         async def pulse() -> None:
             """Nothing to keep alive."""
 
         await rebuild.rebuild(self.redis, p, self.partition.token, pulse)
-
-    async def records(self) -> dict[ids.DeliveryKey, Record]:
-        found: dict[ids.DeliveryKey, Record] = {}
-        for minute in {address.ms // ids.MINUTE_MS for address in self.published}:
-            rows: Any = await self.redis.hgetall(self.keys.records(minute))
-            found |= {ids.unpack_key(field, 0): model.unpack_record(row) for field, row in rows.items()}
-        return found
-
-    async def check(self) -> None:
-        """Every acknowledged delivery is in exactly one state, its places follow from it, the ledger balances."""
-        records, mark = await self.records(), ids.parse_stream_id(self.partition.mark)
-        for address, endpoints in self.published.items():
-            have = {key.endpoint for key in records if key.address == address and not key.run}
-            if address[:2] <= mark and address not in self.left:
-                assert have >= set(endpoints), f"{address} is behind the mark without all its records"
-        await self._check_places(records)
-        await self._check_attempts(records)
-        balance = await ledger.recount(self.redis, [self.keys])
-        assert balance.balanced, balance
-
-    async def _check_places(self, records: dict[ids.DeliveryKey, Record]) -> None:
-        p = self.keys
-        wanted: dict[str, set[bytes]] = {p.open: set(), p.dead: set(), p.due: set()}
-        wanted |= {p.lane(key.endpoint): set() for key in records}
-        for key, record in records.items():
-            places = {
-                p.open: record.state in OPEN_STATES,
-                p.dead: record.state is State.DEAD,
-                p.due: record.due_ms > 0,
-                p.lane(key.endpoint): record.in_lane,
-            }
-            for name in (name for name, there in places.items() if there):
-                wanted[name].add(key.packed())
-        for name, members in wanted.items():
-            assert set(await self.redis.zrange(name, 0, -1)) == members, name
-        lanes: Any = await self.redis.smembers(p.lanes)
-        assert {int(number) for number in lanes} == {key.endpoint for key, record in records.items() if record.in_lane}
-
-    async def _check_attempts(self, records: dict[ids.DeliveryKey, Record]) -> None:
-        stored = 0
-        for minute in {address.ms // ids.MINUTE_MS for address in self.published}:
-            stored += int(await self.redis.hlen(self.keys.attempts(minute)))
-        assert stored == sum(record.attempts for record in records.values())
 
 
 def _gone(key: ids.DeliveryKey) -> events.Event:

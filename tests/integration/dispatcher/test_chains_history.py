@@ -1,6 +1,6 @@
 """Ten thousand events of three hundred keys through three dispatchers and everything that may happen to them.
 
-`HOOKLINE_TEST_ORDER_EVENTS` and `HOOKLINE_TEST_SEED` make it longer and another one; the seed is in the log.
+`ORDER_EVENTS` and `ORDER_SEED` make it longer and another one; the seed is in the log.
 """
 
 import logging
@@ -18,7 +18,7 @@ from tests.integration.dispatcher.rig import Rig
 from tests.integration.dispatcher.weather import CREW, Moody, Weather
 
 logger = logging.getLogger(__name__)
-EVENTS = int(os.environ.get("HOOKLINE_TEST_ORDER_EVENTS", "10000"))
+EVENTS = int(os.environ.get("ORDER_EVENTS", "10000"))
 SIZE = 400
 WEIGHTS = {
     "calm": 6, "kill": 3, "freeze": 3, "leave": 3, "pause": 4, "switch": 2, "outage": 2, "by_hand": 5,
@@ -27,7 +27,7 @@ WEIGHTS = {
 
 @pytest.fixture
 def seed() -> int:
-    return int(os.environ.get("HOOKLINE_TEST_SEED") or secrets.randbelow(1_000_000))
+    return int(os.environ.get("ORDER_SEED") or secrets.randbelow(1_000_000))
 
 
 @pytest.fixture
