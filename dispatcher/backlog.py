@@ -124,7 +124,10 @@ class Backlog:
     async def _load_chains(self, partition: Partition) -> int:
         """Take the first of the chains that nobody is busy in, as far as their endpoints have room."""
         await self._look_after_watched(partition)
-        going = await self._heads(partition, self._chains_with_room(partition))
+        chosen = self._chains_with_room(partition)
+        if not chosen:
+            return 0
+        going = await self._heads(partition, chosen)
         taken = 0
         for chain_id, loaded in zip(going.values(), await self._loader.load(partition, list(going)), strict=True):
             record = loaded.record
@@ -152,6 +155,8 @@ class Backlog:
     async def _look_after_watched(self, partition: Partition) -> None:
         """See whether former owners' attempts have ended: then the next of their chains can go."""
         chains = partition.chains
+        if not chains.watched:
+            return
         watched = list(chains.watched.items())[:PAGE]
         changes = [chain.changes if (chain := chains.find(chain_id)) else 0 for chain_id, _ in watched]
         heads = await schedule.chain_heads(self._redis, partition.keys, [chain_id for chain_id, _ in watched])
