@@ -52,6 +52,7 @@ Invariants:
 - nothing is refused on an old view of the registry, and nothing is sent to an endpoint that is known to be off;
 - of an ordering key at an ordered endpoint the next is begun only after the one before is recorded delivered, or is out
   of the way by policy; what is held depends on no process, and is never dropped but beyond the limits that are said;
+- what the store has is taken in hand by one loop at a time, and of a line only while it is settled who is first in it;
 - what waits is bounded: in memory by bytes, count and time, beyond that it is in the store. A slow endpoint takes
   its own slots and nothing else;
 - a retry is never early: due times are the store's, moved on by our monotonic clock. The wall clock decides nothing

@@ -36,6 +36,8 @@ def test_a_deleted_one_has_the_defaults_and_holds_nothing() -> None:
     gone = terms(None, SETTINGS, broken=True)
     assert (gone.max_in_flight, gone.schedule, gone.deadline_seconds) == (7, (1, 2), 9)
     assert (gone.hold, gone.replays, gone.ordered) == (Reason.NONE, True, False)
+    assert gone.off is Reason.ENDPOINT_DELETED
+    assert terms(endpoint(status="disabled"), SETTINGS, broken=False).off is Reason.ENDPOINT_DISABLED
 
 
 @pytest.mark.parametrize(
