@@ -17,21 +17,24 @@ from dispatcher.holds import Holds
 from dispatcher.loader import Loader
 from dispatcher.partition import Partition
 from dispatcher.registry_view import RegistryView
-from gateway import ids
+from gateway import ids, tasks
 from gateway.model.delivery import Reason, State, Trigger
 from gateway.store import schedule
 from gateway.store.schedule import ChainId
 
 PAGE = 256
+AT_ONCE = 1_024
 WATCH_MARGIN_MS = 2_000
 
 
 class _Lane(NamedTuple):
-    """The lane of an endpoint in one partition, and how many of it are in hand."""
+    """The lane of an endpoint in one partition, how many of it are in hand, and what to take of it for which cause."""
 
     partition: Partition
     number: int
     held: int
+    wanted: int = 0
+    trigger: Trigger | None = None
 
 
 class Backlog:
@@ -44,6 +47,7 @@ class Backlog:
         self._redis, self._time, self._view, self._holds = redis, time, view, holds
         self._attempts, self._lanes = attempts, attempts.lanes
         self._breakers, self._loader, self._partitions = breakers, loader, partitions
+        self._turn = 0
 
     def waits(self, partition: Partition) -> bool:
         """Whether more could be loaded if a slot came free."""
@@ -62,17 +66,18 @@ class Backlog:
 
     async def load(self, owned: Sequence[Partition]) -> int:
         """One turn; how many deliveries were taken in hand. Raises redis errors."""
-        loaded = 0
-        for partition in owned:
-            async with partition.taking:
-                loaded += await self._load_chains(partition)
+        self._turn += 1
+        shares: dict[int, list[_Lane]] = {}
         for number, waiting in self._lanes_to_load(owned).items():
-            if self._is_open(number):
-                self._lanes.wanting.add(number)
-                loaded += await self._load_lanes(number, waiting)
-            elif number in self._breakers.grants:
-                loaded += await self._load_probe(waiting[0])
-        return loaded
+            for lane in self._shares(number, waiting):
+                shares.setdefault(lane.partition.number, []).append(lane)
+        return sum(
+            await tasks.all_of(self._load_of(partition, shares.get(partition.number, [])) for partition in owned)
+        )
+
+    async def _load_of(self, partition: Partition, lanes: Sequence[_Lane]) -> int:
+        async with partition.taking:
+            return await self._load_chains(partition) + await self._load_lanes(partition, lanes)
 
     def _lanes_to_load(self, owned: Sequence[Partition]) -> dict[int, list[_Lane]]:
         """By endpoint the lanes that have more than is in hand."""
@@ -89,36 +94,46 @@ class Backlog:
                     found.setdefault(number, []).append(_Lane(partition, number, held[number]))
         return found
 
-    async def _load_lanes(self, number: int, waiting: list[_Lane]) -> int:
+    def _shares(self, number: int, waiting: list[_Lane]) -> list[_Lane]:
         """Share the free slots of an endpoint; a lane that is alone has some more ready for the next ones."""
-        loaded = 0
+        if not self._is_open(number):
+            probing = number in self._breakers.grants
+            return [waiting[0]._replace(wanted=1, trigger=Trigger.PROBE)] if probing else []
+        self._lanes.wanting.add(number)
+        free = self._lanes.free(number) if self._view.is_on(number) else PAGE
         ahead = 2 if len(waiting) == 1 else 1
+        shares: list[_Lane] = []
         for left, lane in zip(range(len(waiting), 0, -1), waiting, strict=True):
-            free = self._lanes.free(number)
-            if free > 0 or not self._view.is_on(number):
-                share = max(-(-free // left), 1) * ahead
-                loaded += await self._load_lane(lane, min(share, PAGE))
-        return loaded
+            share = -(-free // left)
+            if share <= 0:
+                break
+            free -= share
+            shares.append(lane._replace(wanted=min(share * ahead, PAGE)))
+        return shares
 
-    async def _load_probe(self, lane: _Lane) -> int:
-        """The one delivery that tries an endpoint again whose breaker is open."""
-        loaded = await self._load_lane(lane, 1, Trigger.PROBE)
-        if loaded:
-            self._breakers.grants.discard(lane.number)
-        return loaded
-
-    async def _load_lane(self, lane: _Lane, count: int, trigger: Trigger | None = None) -> int:
-        async with lane.partition.taking:
-            return await self._take_lane(lane, count, trigger)
-
-    async def _take_lane(self, lane: _Lane, count: int, trigger: Trigger | None) -> int:
-        partition = lane.partition
-        found = await schedule.lane(self._redis, partition.keys, lane.number, lane.held + count)
-        wanted = [key for key in found if key not in partition.in_hand][:count]
+    async def _load_lanes(self, partition: Partition, lanes: Sequence[_Lane]) -> int:
+        """All lanes of a partition in two round trips; each turn begins with another one, and ends with enough."""
+        first = self._turn % len(lanes) if lanes else 0
+        chosen, asked = {}, 0
+        for lane in (*lanes[first:], *lanes[:first]):
+            if asked < AT_ONCE:
+                chosen[lane.number] = lane
+                asked += lane.wanted
+        heads = {lane.number: lane.held + lane.wanted for lane in chosen.values()}
+        found = await schedule.lanes(self._redis, partition.keys, heads)
+        wanted = [
+            key
+            for number, waiting in found.items()
+            for key in [key for key in waiting if key not in partition.in_hand][: chosen[number].wanted]
+        ]
         taken = 0
         for loaded in await self._loader.load(partition, wanted):
+            lane = chosen[loaded.key.endpoint]
             if loaded.record is not None and loaded.record.in_lane and loaded.key not in partition.in_hand:
-                taken += self._holds.take_up(partition, loaded, trigger)
+                took = self._holds.take_up(partition, loaded, lane.trigger)
+                taken += took
+                if took and lane.trigger is Trigger.PROBE:
+                    self._breakers.grants.discard(lane.number)
         return taken
 
     async def _load_chains(self, partition: Partition) -> int:

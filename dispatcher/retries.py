@@ -70,13 +70,14 @@ class Retries:
         self._attempts.lanes.fill_all()
         self._attempts.lanes.wanting.clear()
         deferred = self.defer_slow()
-        due = ordered = 0
         owned = self._owned()
-        for partition in owned:
-            async with partition.taking:
-                due += await self._take_due(partition)
-                ordered += await self._orders.take(partition)
+        taken = await tasks.all_of(self._take(partition) for partition in owned)
+        due, ordered = (sum(counts[kind] for counts in taken) for kind in range(2))
         return Report(due, ordered, deferred, await self._backlog.load(owned))
+
+    async def _take(self, partition: Partition) -> tuple[int, int]:
+        async with partition.taking:
+            return await self._take_due(partition), await self._orders.take(partition)
 
     async def pause(self, report: Report) -> None:
         """Wait for the next turn: a tick, or only until a slot comes free if more than this turn took is waiting."""

@@ -1,11 +1,12 @@
-"""Ending background tasks for certain, waiting for an event for a while, letting others have their turn."""
+"""Ending background tasks for certain, waiting for an event for a while, many at once, letting others have a turn."""
 
 import asyncio
 import types
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Awaitable, Generator, Iterable
+from typing import Any, TypeVar
 
 PATIENCE_SECONDS = 0.5
+T = TypeVar("T")
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
@@ -19,6 +20,17 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=PATIENCE_SECONDS)
+
+
+async def all_of(works: Iterable[Awaitable[T]]) -> list[T]:
+    """Do several things at the same time, all of them to their end; raises the first of their errors then."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
 
 
 async def wait(event: asyncio.Event, seconds: float) -> bool:

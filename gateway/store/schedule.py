@@ -6,7 +6,7 @@ attempted; the others wait until it has left.
 
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -37,6 +37,20 @@ async def lane(
     """So many of an endpoint's lane from a place on, oldest event first."""
     rows: Any = await redis.zrange(partition.lane(endpoint), start, start + count - 1)
     return [ids.unpack_key(row, partition.number) for row in rows]
+
+
+async def lanes(
+    redis: Redis, partition: keys.PartitionKeys, wanted: Mapping[int, int]
+) -> dict[int, list[ids.DeliveryKey]]:
+    """The heads of several lanes, so many of each endpoint's; one round trip."""
+    pipeline = redis.pipeline(transaction=False)
+    for endpoint, count in wanted.items():
+        pipeline.zrange(partition.lane(endpoint), 0, count - 1)
+    found: list[Any] = await pipeline.execute() if wanted else []
+    return {
+        endpoint: [ids.unpack_key(row, partition.number) for row in rows]
+        for endpoint, rows in zip(wanted, found, strict=True)
+    }
 
 
 async def lane_sizes(redis: Redis, partition: keys.PartitionKeys) -> dict[int, int]:
