@@ -20,8 +20,11 @@ ROOMY = {"maxmemory": "4gb"}
 PATIENT = {"HOOKLINE_HOLD_LIMIT": "10000000", "HOOKLINE_ORDER_LIMIT": "1000000"}
 """On a slow machine the backlog at a pause may be larger than what an endpoint may hold; the rest would be skipped."""
 SOAK: dict[str, Any] = {
-    "settings": {**PATIENT, "HOOKLINE_RETENTION": "1h"}, "judge_states": False, "patience": 300.0, "drain_seconds": 300.0,
-}  # fmt: skip
+    "settings": {**PATIENT, "HOOKLINE_RETENTION": "1h"},
+    "judge_states": False,
+    "patience": 300.0,
+    "drain_seconds": 300.0,
+}
 
 
 def plan(given: argparse.Namespace) -> Plan:
