@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 
 from dispatcher import lanes
+from gateway import ids
 from gateway.model.delivery import Trigger
+from gateway.model.endpoint import Endpoint
 from gateway.store import work
-from tests.integration.dispatcher.rig import Rig
+from tests.integration.dispatcher.rig import Hand, Rig
 
 
 async def test_a_pause_holds_everything_in_order_and_a_resume_drains_it(rig: Rig) -> None:
@@ -172,13 +174,19 @@ async def test_what_is_held_ends_with_its_endpoint(rig: Rig, status: str) -> Non
     assert await rig.balanced()
 
 
-async def test_a_retry_of_a_replay_is_made_while_live_events_wait_for_it(rig: Rig) -> None:
+async def catching_up(rig: Rig) -> tuple[Endpoint, ids.Address, Hand]:
+    """An ordered endpoint that missed one event, and whose live events wait for a replay."""
     shop = await rig.endpoint("shop", ordered=True)
     await rig.change(shop, status="disabled")
     (missed,) = await rig.publish(1, subject="a")
     hand = await rig.hand()
     await hand.work()
     await rig.change(shop, status="enabled", disabled_reason=None, disabled_ms=None, catch_up="rpl_1")
+    return shop, missed, hand
+
+
+async def test_a_retry_of_a_replay_is_made_while_live_events_wait_for_it(rig: Rig) -> None:
+    shop, missed, hand = await catching_up(rig)
     (live,) = await rig.publish(1, subject="a")
     await hand.work()
     rig.receiver.answer("shop", 500, 200)
@@ -192,12 +200,7 @@ async def test_a_retry_of_a_replay_is_made_while_live_events_wait_for_it(rig: Ri
 
 
 async def test_what_a_pause_held_of_a_replay_it_may_bring_again(rig: Rig) -> None:
-    shop = await rig.endpoint("shop", ordered=True)
-    await rig.change(shop, status="disabled")
-    (missed,) = await rig.publish(1, subject="a")
-    hand = await rig.hand()
-    await hand.work()
-    await rig.change(shop, status="enabled", disabled_reason=None, disabled_ms=None, catch_up="rpl_1")
+    shop, missed, hand = await catching_up(rig)
     rig.receiver.answer("shop", 500, 200)
     assert await rig.order(missed, shop, work.Kind.FILL, run=1) == "queued"
     await hand.work()
