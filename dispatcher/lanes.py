@@ -23,7 +23,7 @@ from gateway.model.delivery import Reason
 WAIT_SECONDS = 0.25
 FEW_WAITING = 128
 NARROW_SECONDS = 1.0
-STUCK_LOOKS = 3
+STUCK_LOOKS = 8
 
 
 class Queue:

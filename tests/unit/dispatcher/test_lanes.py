@@ -140,8 +140,9 @@ def test_a_freed_slot_is_told_where_more_is_wanted(bench: Bench, *, wanted: bool
 
 
 def test_what_is_stuck_is_taken_out_sooner_than_what_is_slow(bench: Bench) -> None:
-    made, moving = bench.offer(*[1] * 5), bench.offer(*[2] * 5)
-    for delivery in moving[: module.STUCK_LOOKS - 1]:
+    looks = module.STUCK_LOOKS
+    made, moving = bench.offer(*[1] * 5), bench.offer(*[2] * (looks + 2))
+    for delivery in moving[: looks - 1]:
         assert bench.lanes.take_stuck() == []
         bench.lanes.finished(delivery)
     assert bench.lanes.take_stuck() == made[2:]
