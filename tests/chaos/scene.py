@@ -17,7 +17,7 @@ import pytest
 from tests.support.sink_process import SinkProcess
 from tests.support.system import System
 
-AT_ONCE = 6
+AT_ONCE = 8
 
 
 class Scene:

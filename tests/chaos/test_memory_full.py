@@ -20,7 +20,7 @@ SMALL = 64 * 1024 * 1024
 PAYLOAD = 24_576
 CONNECTIONS = 16
 """As fast as publishers go who wait for their answers: with many more, two cores deliver less than they take in."""
-HEALTHY_EVENTS = length(25_000, 250_000)
+HEALTHY_EVENTS = length(20_000, 250_000)
 DEAD_SECONDS = length(5, 60)
 
 
