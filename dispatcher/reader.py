@@ -202,21 +202,10 @@ def _is_over(partition: Partition) -> bool:
     return partition.lost or partition.released or partition.reading_stopped
 
 
-def _streams(reply: Any) -> list[tuple[str, list[tuple[bytes, Any]]]]:
-    """(stream name, entries) of an XREAD reply under RESP2 or RESP3."""
-    if not reply:
-        return []
-    pairs = reply.items() if isinstance(reply, dict) else reply
-    streams = []
-    for name, rows in pairs:
-        # redis-py wraps the entries of a RESP3 reply in one more list
-        flat = (
-            rows[0] if rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], tuple | list) else rows
-        )
-        streams.append((name.decode(), list(flat)))
-    return streams
+def _streams(reply: dict[bytes, Any] | None) -> list[tuple[str, list[tuple[bytes, Any]]]]:
+    """(stream name, entries) of an XREAD reply; None when nothing came while it blocked."""
+    return [(name.decode(), rows) for name, rows in reply.items()] if reply else []
 
 
 def _size(fields: Any) -> int:
-    raw = fields.values() if isinstance(fields, dict) else fields
-    return sum(len(value) for value in raw)
+    return sum(map(len, fields))

@@ -26,11 +26,8 @@ local owner = redis.call('HGET', KEYS[1], 'token') == ARGV[1]
 local counts, replayed, applied = {}, {}, false
 
 local function add(totals, group, name, by)
-  local names = totals[group]
-  if not names then
-    names = {}
-    totals[group] = names
-  end
+  local names = totals[group] or {}
+  totals[group] = names
   names[name] = (names[name] or 0) + by
 end
 
@@ -53,24 +50,18 @@ end
 local current, writes = {}, {}
 
 local function write(hash, field, value)
-  local pairs_of = writes[hash]
-  if not pairs_of then
-    pairs_of = {}
-    writes[hash] = pairs_of
-  end
-  pairs_of[#pairs_of + 1] = field
-  pairs_of[#pairs_of + 1] = value
+  local fields = writes[hash] or {}
+  writes[hash] = fields
+  fields[#fields + 1] = field
+  fields[#fields + 1] = value
 end
 
 local function read_records(items)
   local wanted = {}
   for at = 8, 7 + 9 * items, 9 do
     local bucket = KEYS[tonumber(ARGV[at + 1])]
-    local fields = wanted[bucket]
-    if not fields then
-      fields = {}
-      wanted[bucket] = fields
-    end
+    local fields = wanted[bucket] or {}
+    wanted[bucket] = fields
     fields[#fields + 1] = ARGV[at]
   end
   for bucket, fields in pairs(wanted) do
