@@ -4,7 +4,7 @@ Made for one event and thrown away with it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ _CONVERTING_US, _NODE_US, _BYTE_US = 5.0, 1.0, 0.005
 DATACONTENTTYPE = "application/json"
 _decode = msgspec.json.Decoder().decode
 _Tree = dict[str, Any]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Facts(NamedTuple):
@@ -27,6 +29,20 @@ class Facts(NamedTuple):
     nodes: int = 1
     longest: int = 1
     characters: int = 0
+
+
+def _once(known: dict[K, V | FilterFailed], key: K, make: Callable[[], V]) -> V:
+    """What was made for a key, made on first use; a failure is remembered, too, and raised again."""
+    found = known.get(key)
+    if found is None:
+        try:
+            found = make()
+        except FilterFailed as failed:
+            found = failed
+        known[key] = found
+    if isinstance(found, FilterFailed):
+        raise found.with_traceback(None)
+    return found
 
 
 class EventValues:
@@ -41,29 +57,11 @@ class EventValues:
 
     def answer(self, text: str, judge: Callable[["EventValues"], bool]) -> bool:
         """The answer of the filter with this text, asked of `judge` once. Raises FilterFailed."""
-        found = self._answers.get(text)
-        if found is None:
-            try:
-                found = judge(self)
-            except FilterFailed as failed:
-                found = failed
-            self._answers[text] = found
-        if isinstance(found, FilterFailed):
-            raise found.with_traceback(None)
-        return found
+        return _once(self._answers, text, lambda: judge(self))
 
     def of(self, needs: frozenset[Path]) -> tuple[library.Context, Facts]:
         """These paths in the evaluator's form, and how much that is. Raises FilterFailed."""
-        made = self._made.get(needs)
-        if made is None:
-            try:
-                made = self._make(needs)
-            except FilterFailed as failed:
-                made = failed
-            self._made[needs] = made
-        if isinstance(made, FilterFailed):
-            raise made.with_traceback(None)
-        return made
+        return _once(self._made, needs, lambda: self._make(needs))
 
     def _make(self, needs: frozenset[Path]) -> tuple[library.Context, Facts]:
         values: dict[str, Any] = {}

@@ -24,6 +24,7 @@ from typing import Any
 
 import uvloop
 
+from gateway.store import embedded
 from tests.bench.figures import Figure, table
 from tests.support.adversary_service import AdversaryService
 from tests.support.pacer import Pacer
@@ -44,7 +45,7 @@ ADVERSE = (
 DEADLINE_SECONDS = 8
 """Of an attempt: shorter than the default, so that a phase alone need not wait so long."""
 WORST_SECONDS = 4.0
-_STORE = {"maxmemory": "2gb", "stream-node-max-bytes": "16384"}
+_STORE = {**embedded.DURABLE, "maxmemory": "2gb"}
 _DISPATCHER = ("tests.support.slow_names",)
 
 

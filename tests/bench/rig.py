@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import redis
 
+from gateway.store import embedded
 from tests.bench.receiver import Receiver
 from tests.integration.dispatcher.sender.authority import Authority
 from tests.support.process import Process, cpu_seconds
@@ -18,7 +19,7 @@ from tests.support.valkey import ValkeyServer
 
 CONNECTIONS = 64
 PAYLOAD_BYTES = 1_024
-_STORE = {"maxmemory": "4gb", "stream-node-max-bytes": "16384"}
+_STORE = {**embedded.DURABLE, "maxmemory": "4gb"}
 _LOAD_SECONDS = 120.0
 
 
